@@ -1,1 +1,12 @@
-//! placeholder
+//! What two Allod nodes say to each other, and the machine that says it.
+//!
+//! No clock, no dice, no disk and no network live here: all are handed in. Start at [`path`] and [`value`] for what is kept, at
+//! [`store`] for what is asked of a disk.
+
+pub mod codec;
+pub mod id;
+pub mod limits;
+pub mod path;
+pub mod store;
+pub mod time;
+pub mod value;
