@@ -37,8 +37,7 @@ pub trait Coded: Serialize + DeserializeOwned {
     fn encode(&self) -> Vec<u8> {
         let mut bytes = Self::VERSION.to_le_bytes().to_vec();
         bytes.extend(
-            bincode::serde::encode_to_vec(self, CONFIG)
-                .expect("wire types are within the cap and always encode"),
+            bincode::serde::encode_to_vec(self, CONFIG).expect("wire types are within the cap and always encode"),
         );
         bytes
     }
@@ -51,9 +50,7 @@ pub trait Coded: Serialize + DeserializeOwned {
         if bytes.len() > Self::MAX_BYTES {
             return Err(DecodeError::TooLarge);
         }
-        let (version, body) = bytes
-            .split_first_chunk::<2>()
-            .ok_or(DecodeError::Malformed)?;
+        let (version, body) = bytes.split_first_chunk::<2>().ok_or(DecodeError::Malformed)?;
         let version = u16::from_le_bytes(*version);
         if version > Self::VERSION {
             return Err(DecodeError::Newer(version));
@@ -89,11 +86,7 @@ mod tests {
     }
 
     fn sample() -> Sample {
-        Sample {
-            number: 5,
-            bytes: vec![1, 2, 3],
-            list: vec![7],
-        }
+        Sample { number: 5, bytes: vec![1, 2, 3], list: vec![7] }
     }
 
     #[test]
@@ -104,10 +97,7 @@ mod tests {
 
     #[test]
     fn an_over_long_integer_is_refused() {
-        assert_eq!(
-            Sample::decode(&[1, 0, 251, 5, 0, 3, 1, 2, 3, 1, 7]),
-            Err(DecodeError::Malformed)
-        );
+        assert_eq!(Sample::decode(&[1, 0, 251, 5, 0, 3, 1, 2, 3, 1, 7]), Err(DecodeError::Malformed));
     }
 
     #[test]
@@ -116,11 +106,7 @@ mod tests {
         bytes.push(0);
         assert_eq!(Sample::decode(&bytes), Err(DecodeError::Malformed));
         for length in 0..bytes.len() - 1 {
-            assert_eq!(
-                Sample::decode(&bytes[..length]),
-                Err(DecodeError::Malformed),
-                "{length} bytes"
-            );
+            assert_eq!(Sample::decode(&bytes[..length]), Err(DecodeError::Malformed), "{length} bytes");
         }
     }
 
@@ -134,9 +120,6 @@ mod tests {
     fn a_newer_version_is_named_and_too_much_is_refused_before_decoding() {
         assert_eq!(Sample::decode(&[2, 0, 5]), Err(DecodeError::Newer(2)));
         assert_eq!(Sample::decode(&vec![1; 5000]), Err(DecodeError::TooLarge));
-        assert_eq!(
-            Sample::decode(&[0, 0, 5, 0, 0]),
-            Err(DecodeError::Malformed)
-        );
+        assert_eq!(Sample::decode(&[0, 0, 5, 0, 0]), Err(DecodeError::Malformed));
     }
 }

@@ -84,9 +84,7 @@ fn long(prefix: &str, bytes: &[u8; 16]) -> String {
     for place in (0..26u32).rev() {
         // The first letter carries three bits, each other one five.
         let index = (number >> (5 * place)) & 31;
-        text.push(char::from(
-            ALPHABET[usize::try_from(index).expect("five bits fit")],
-        ));
+        text.push(char::from(ALPHABET[usize::try_from(index).expect("five bits fit")]));
     }
     text
 }

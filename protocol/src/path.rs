@@ -24,9 +24,7 @@ pub enum PathError {
     #[error("\"{0}\" is not a name: a to z, then a to z, 0 to 9, _ . -, 64 at most")]
     Name(String),
     /// The id is empty, too long, or holds a character that must be escaped.
-    #[error(
-        "\"{0}\" is not a record id: 1 to 128 bytes without / * = spaces or control characters"
-    )]
+    #[error("\"{0}\" is not a record id: 1 to 128 bytes without / * = spaces or control characters")]
     Id(String),
 }
 
@@ -115,11 +113,7 @@ impl RecordId {
     pub fn parse(text: &str) -> Result<Self, PathError> {
         let text: String = text.nfc().collect();
         let fits = (1..=RECORD_ID_MAX_BYTES).contains(&text.len()) && text.chars().all(is_plain);
-        if fits {
-            Ok(Self(text))
-        } else {
-            Err(PathError::Id(text))
-        }
+        if fits { Ok(Self(text)) } else { Err(PathError::Id(text)) }
     }
 
     /// An id from any text: what may not stand in one is %-escaped, what is too long is cut at a character.
@@ -163,11 +157,7 @@ impl TryFrom<String> for RecordId {
     /// Strict: an id that comes from elsewhere is NFC already.
     fn try_from(text: String) -> Result<Self, PathError> {
         let parsed = Self::parse(&text)?;
-        if parsed.0 == text {
-            Ok(parsed)
-        } else {
-            Err(PathError::Id(text))
-        }
+        if parsed.0 == text { Ok(parsed) } else { Err(PathError::Id(text)) }
     }
 }
 
@@ -194,10 +184,7 @@ impl RecordPath {
     /// The path of one of this record's fields.
     #[must_use]
     pub fn field(&self, field: FieldName) -> FieldPath {
-        FieldPath {
-            record: self.clone(),
-            field,
-        }
+        FieldPath { record: self.clone(), field }
     }
 }
 
@@ -209,10 +196,7 @@ impl FromStr for RecordPath {
         if id.contains('/') {
             return Err(PathError::Shape);
         }
-        Ok(Self {
-            kind: Kind::parse(kind)?,
-            id: RecordId::parse(id)?,
-        })
+        Ok(Self { kind: Kind::parse(kind)?, id: RecordId::parse(id)? })
     }
 }
 
@@ -237,10 +221,7 @@ impl FromStr for FieldPath {
         if !record.contains('/') {
             return Err(PathError::Shape);
         }
-        Ok(Self {
-            record: record.parse()?,
-            field: FieldName::parse(field)?,
-        })
+        Ok(Self { record: record.parse()?, field: FieldName::parse(field)? })
     }
 }
 
@@ -320,10 +301,7 @@ impl FromStr for Selector {
     fn from_str(text: &str) -> Result<Self, PathError> {
         let parts: Vec<_> = text.split('/').collect();
         match parts[..] {
-            [kind, "*", field] => Ok(Self::Column {
-                kind: Kind::parse(kind)?,
-                field: FieldName::parse(field)?,
-            }),
+            [kind, "*", field] => Ok(Self::Column { kind: Kind::parse(kind)?, field: FieldName::parse(field)? }),
             [_, _, _] => text.parse().map(Self::Field),
             _ => Err(PathError::Shape),
         }
@@ -345,20 +323,10 @@ mod tests {
 
     #[test]
     fn paths_read_and_print_the_same() {
-        for text in [
-            "contact/me/city",
-            "transaction/2026-03-14-0007/amount",
-            "document/café/title",
-        ] {
+        for text in ["contact/me/city", "transaction/2026-03-14-0007/amount", "document/café/title"] {
             assert_eq!(text.parse::<FieldPath>().unwrap().to_string(), text);
         }
-        assert_eq!(
-            "transaction/*/amount"
-                .parse::<Selector>()
-                .unwrap()
-                .to_string(),
-            "transaction/*/amount"
-        );
+        assert_eq!("transaction/*/amount".parse::<Selector>().unwrap().to_string(), "transaction/*/amount");
     }
 
     #[test]
@@ -366,22 +334,10 @@ mod tests {
         assert_eq!("contact".parse::<FieldPath>(), Err(PathError::Shape));
         assert_eq!("contact/me".parse::<FieldPath>(), Err(PathError::Shape));
         assert_eq!("a/b/c/d".parse::<FieldPath>(), Err(PathError::Shape));
-        assert!(matches!(
-            "Contact/me/city".parse::<FieldPath>(),
-            Err(PathError::Name(_))
-        ));
-        assert!(matches!(
-            "contact/a b/city".parse::<FieldPath>(),
-            Err(PathError::Id(_))
-        ));
-        assert!(matches!(
-            "contact/*/city".parse::<FieldPath>(),
-            Err(PathError::Id(_))
-        ));
-        assert!(matches!(
-            "contact//city".parse::<FieldPath>(),
-            Err(PathError::Id(_))
-        ));
+        assert!(matches!("Contact/me/city".parse::<FieldPath>(), Err(PathError::Name(_))));
+        assert!(matches!("contact/a b/city".parse::<FieldPath>(), Err(PathError::Id(_))));
+        assert!(matches!("contact/*/city".parse::<FieldPath>(), Err(PathError::Id(_))));
+        assert!(matches!("contact//city".parse::<FieldPath>(), Err(PathError::Id(_))));
         let long = format!("contact/{}/city", "x".repeat(129));
         assert!(matches!(long.parse::<FieldPath>(), Err(PathError::Id(_))));
     }
@@ -391,18 +347,12 @@ mod tests {
         let composed: RecordPath = "contact/caf\u{e9}".parse().unwrap();
         let decomposed: RecordPath = "contact/cafe\u{301}".parse().unwrap();
         assert_eq!(composed, decomposed);
-        assert!(
-            RecordId::try_from("cafe\u{301}".to_owned()).is_err(),
-            "from elsewhere it must be NFC already"
-        );
+        assert!(RecordId::try_from("cafe\u{301}".to_owned()).is_err(), "from elsewhere it must be NFC already");
     }
 
     #[test]
     fn any_text_can_be_escaped_into_an_id() {
-        assert_eq!(
-            RecordId::escape("a b/c=*%").unwrap().as_str(),
-            "a%20b%2Fc%3D%2A%25"
-        );
+        assert_eq!(RecordId::escape("a b/c=*%").unwrap().as_str(), "a%20b%2Fc%3D%2A%25");
         assert!(RecordId::escape(&"é".repeat(100)).unwrap().as_str().len() <= RECORD_ID_MAX_BYTES);
         assert!(RecordId::escape("").is_err());
     }

@@ -37,12 +37,7 @@ pub trait View {
     ///
     /// # Errors
     /// [`StoreFault`] if the store cannot be read.
-    fn scan(
-        &self,
-        prefix: &[u8],
-        after: Option<&[u8]>,
-        limit: usize,
-    ) -> Result<Vec<Row>, StoreFault>;
+    fn scan(&self, prefix: &[u8], after: Option<&[u8]>, limit: usize) -> Result<Vec<Row>, StoreFault>;
 }
 
 /// A store: its view, and the one way to change it.
@@ -125,9 +120,7 @@ impl Batch {
 
     /// All writes in key order; `None` deletes.
     pub fn writes(&self) -> impl Iterator<Item = (&[u8], Option<&[u8]>)> {
-        self.writes
-            .iter()
-            .map(|(key, value)| (key.as_slice(), value.as_deref()))
+        self.writes.iter().map(|(key, value)| (key.as_slice(), value.as_deref()))
     }
 }
 
@@ -154,28 +147,15 @@ impl View for Overlay<'_> {
         }
     }
 
-    fn scan(
-        &self,
-        prefix: &[u8],
-        after: Option<&[u8]>,
-        limit: usize,
-    ) -> Result<Vec<Row>, StoreFault> {
+    fn scan(&self, prefix: &[u8], after: Option<&[u8]>, limit: usize) -> Result<Vec<Row>, StoreFault> {
         let start = after.map_or_else(|| prefix.to_vec(), |key| [key, &[0]].concat());
-        let above: Vec<_> = self
-            .above
-            .writes
-            .range(start..)
-            .take_while(|(key, _)| key.starts_with(prefix))
-            .collect();
+        let above: Vec<_> = self.above.writes.range(start..).take_while(|(key, _)| key.starts_with(prefix)).collect();
         if above.is_empty() {
             return self.below.scan(prefix, after, limit);
         }
         // Deleted rows below make room for rows further on, hence the larger read.
-        let mut rows: BTreeMap<Vec<u8>, Vec<u8>> = self
-            .below
-            .scan(prefix, after, limit.saturating_add(above.len()))?
-            .into_iter()
-            .collect();
+        let mut rows: BTreeMap<Vec<u8>, Vec<u8>> =
+            self.below.scan(prefix, after, limit.saturating_add(above.len()))?.into_iter().collect();
         let complete = rows.len() < limit.saturating_add(above.len());
         let last = rows.keys().next_back().cloned();
         for (key, value) in above {
@@ -203,18 +183,11 @@ mod tests {
             Ok(self.0.get(key).cloned())
         }
 
-        fn scan(
-            &self,
-            prefix: &[u8],
-            after: Option<&[u8]>,
-            limit: usize,
-        ) -> Result<Vec<Row>, StoreFault> {
+        fn scan(&self, prefix: &[u8], after: Option<&[u8]>, limit: usize) -> Result<Vec<Row>, StoreFault> {
             Ok(self
                 .0
                 .iter()
-                .filter(|(key, _)| {
-                    key.starts_with(prefix) && after.is_none_or(|after| key.as_slice() > after)
-                })
+                .filter(|(key, _)| key.starts_with(prefix) && after.is_none_or(|after| key.as_slice() > after))
                 .take(limit)
                 .map(|(key, value)| (key.clone(), value.clone()))
                 .collect())
@@ -227,12 +200,7 @@ mod tests {
 
     #[test]
     fn an_overlay_scans_as_if_its_batch_were_committed() {
-        let below = Below(
-            [1u8, 3, 5, 7]
-                .into_iter()
-                .map(|n| (vec![9, n], vec![n]))
-                .collect(),
-        );
+        let below = Below([1u8, 3, 5, 7].into_iter().map(|n| (vec![9, n], vec![n])).collect());
         let mut above = Batch::new();
         above.delete(vec![9, 3]);
         above.put(vec![9, 4], vec![4]);
@@ -241,10 +209,7 @@ mod tests {
         let view = Overlay::new(&below, &above);
         assert_eq!(keys(&view.scan(&[9], None, 10).unwrap()), [1, 4, 5, 7, 8]);
         assert_eq!(keys(&view.scan(&[9], None, 2).unwrap()), [1, 4]);
-        assert_eq!(
-            keys(&view.scan(&[9], Some(&[9, 4]), 10).unwrap()),
-            [5, 7, 8]
-        );
+        assert_eq!(keys(&view.scan(&[9], Some(&[9, 4]), 10).unwrap()), [5, 7, 8]);
         assert_eq!(view.get(&[9, 3]).unwrap(), None);
         assert_eq!(view.get(&[9, 4]).unwrap(), Some(vec![4]));
     }

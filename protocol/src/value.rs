@@ -79,9 +79,7 @@ pub enum ValueError {
     #[error("the value has {bytes} bytes; {VALUE_MAX_BYTES} are the most")]
     TooLarge { bytes: usize },
     /// A list or map that holds lists or maps, too many of them, or names out of order.
-    #[error(
-        "lists and maps hold up to {ITEMS_PER_VALUE_MAX} single values, a map in order of name"
-    )]
+    #[error("lists and maps hold up to {ITEMS_PER_VALUE_MAX} single values, a map in order of name")]
     Shape,
 }
 
@@ -115,21 +113,15 @@ impl Decimal {
             _ => (false, text),
         };
         let (whole, fraction) = digits.split_once('.').unwrap_or((digits, ""));
-        let shaped = !whole.is_empty()
-            && digits.bytes().all(|b| b.is_ascii_digit() || b == b'.')
-            && !digits.ends_with('.');
+        let shaped =
+            !whole.is_empty() && digits.bytes().all(|b| b.is_ascii_digit() || b == b'.') && !digits.ends_with('.');
         if !shaped {
             return None;
         }
         let fraction = fraction.trim_end_matches('0');
-        let scale = u8::try_from(fraction.len())
-            .ok()
-            .filter(|scale| *scale <= Self::SCALE_MAX)?;
+        let scale = u8::try_from(fraction.len()).ok().filter(|scale| *scale <= Self::SCALE_MAX)?;
         let magnitude: i128 = format!("{whole}{fraction}").parse().ok()?;
-        Some(Self::new(
-            if negative { -magnitude } else { magnitude },
-            scale,
-        ))
+        Some(Self::new(if negative { -magnitude } else { magnitude }, scale))
     }
 
     fn is_canonical(self) -> bool {
@@ -170,21 +162,11 @@ impl Date {
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
         let shaped = text.len() == 10
-            && text.bytes().enumerate().all(|(i, b)| {
-                if i == 4 || i == 7 {
-                    b == b'-'
-                } else {
-                    b.is_ascii_digit()
-                }
-            });
+            && text.bytes().enumerate().all(|(i, b)| if i == 4 || i == 7 { b == b'-' } else { b.is_ascii_digit() });
         if !shaped {
             return None;
         }
-        Self::new(
-            text[..4].parse().ok()?,
-            text[5..7].parse().ok()?,
-            text[8..].parse().ok()?,
-        )
+        Self::new(text[..4].parse().ok()?, text[5..7].parse().ok()?, text[8..].parse().ok()?)
     }
 
     fn exists(self) -> bool {
@@ -221,9 +203,7 @@ impl Moment {
     /// A moment from microseconds since 1970.
     #[must_use]
     pub fn from_micros(micros: i64) -> Option<Self> {
-        (Self::MIN_MICROS..=Self::MAX_MICROS)
-            .contains(&micros)
-            .then_some(Self(micros))
+        (Self::MIN_MICROS..=Self::MAX_MICROS).contains(&micros).then_some(Self(micros))
     }
 
     /// Microseconds since 1970.
@@ -239,21 +219,13 @@ impl Moment {
         let rest = text.get(10..)?;
         let rest = rest.strip_prefix(['T', 't', ' '])?;
         let clock = rest.get(..8)?;
-        let shaped = clock.bytes().enumerate().all(|(i, b)| {
-            if i == 2 || i == 5 {
-                b == b':'
-            } else {
-                b.is_ascii_digit()
-            }
-        });
+        let shaped =
+            clock.bytes().enumerate().all(|(i, b)| if i == 2 || i == 5 { b == b':' } else { b.is_ascii_digit() });
         if !shaped {
             return None;
         }
-        let (hour, minute, second): (i64, i64, i64) = (
-            clock[..2].parse().ok()?,
-            clock[3..5].parse().ok()?,
-            clock[6..].parse().ok()?,
-        );
+        let (hour, minute, second): (i64, i64, i64) =
+            (clock[..2].parse().ok()?, clock[3..5].parse().ok()?, clock[6..].parse().ok()?);
         if hour > 23 || minute > 59 || second > 59 {
             return None;
         }
@@ -272,8 +244,7 @@ impl Moment {
             b"Z" | b"z" => 0,
             [sign @ (b'+' | b'-'), rest @ ..] if rest.len() == 5 && rest[2] == b':' => {
                 let zone = &zone[1..];
-                let (hours, minutes): (i64, i64) =
-                    (zone[..2].parse().ok()?, zone[3..].parse().ok()?);
+                let (hours, minutes): (i64, i64) = (zone[..2].parse().ok()?, zone[3..].parse().ok()?);
                 if hours > 23 || minutes > 59 {
                     return None;
                 }
@@ -281,19 +252,15 @@ impl Moment {
             }
             _ => return None,
         };
-        let seconds = days_since_1970(date) * 86_400 + hour * 3600 + minute * 60 + second
-            - offset_minutes * 60;
+        let seconds = days_since_1970(date) * 86_400 + hour * 3600 + minute * 60 + second - offset_minutes * 60;
         Self::from_micros(seconds * 1_000_000 + micros)
     }
 }
 
 /// Days from civil, by Howard Hinnant's algorithm.
 fn days_since_1970(date: Date) -> i64 {
-    let (year, month, day) = (
-        i64::from(date.year) - i64::from(date.month <= 2),
-        i64::from(date.month),
-        i64::from(date.day),
-    );
+    let (year, month, day) =
+        (i64::from(date.year) - i64::from(date.month <= 2), i64::from(date.month), i64::from(date.day));
     let era = year.div_euclid(400);
     let year_of_era = year.rem_euclid(400);
     let day_of_year = (153 * (month + if month > 2 { -3 } else { 9 }) + 2) / 5 + day - 1;
@@ -304,16 +271,11 @@ fn civil_from_days(days: i64) -> Date {
     let days = days + 719_468;
     let era = days.div_euclid(146_097);
     let day_of_era = days.rem_euclid(146_097);
-    let year_of_era =
-        (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+    let year_of_era = (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
     let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
     let shifted = (5 * day_of_year + 2) / 153;
     let day = day_of_year - (153 * shifted + 2) / 5 + 1;
-    let month = if shifted < 10 {
-        shifted + 3
-    } else {
-        shifted - 9
-    };
+    let month = if shifted < 10 { shifted + 3 } else { shifted - 9 };
     let year = year_of_era + era * 400 + i64::from(month <= 2);
     Date {
         year: i16::try_from(year).expect("moments lie in the years 0 to 9999"),
@@ -415,10 +377,7 @@ impl Scalar {
             Type::Bytes => Some(Self::Bytes(text.as_bytes().to_vec())),
             Type::List | Type::Map => None,
         };
-        parsed.ok_or_else(|| ValueError::NotA {
-            expected,
-            text: shorten(text),
-        })
+        parsed.ok_or_else(|| ValueError::NotA { expected, text: shorten(text) })
     }
 
     fn is_canonical(&self) -> bool {
@@ -486,14 +445,12 @@ impl Value {
     pub fn checked(self) -> Result<Self, ValueError> {
         let fits = match &self {
             Self::Scalar(scalar) => scalar.is_canonical(),
-            Self::List(items) => {
-                items.len() <= ITEMS_PER_VALUE_MAX && items.iter().all(Scalar::is_canonical)
-            }
+            Self::List(items) => items.len() <= ITEMS_PER_VALUE_MAX && items.iter().all(Scalar::is_canonical),
             Self::Map(pairs) => {
                 pairs.len() <= ITEMS_PER_VALUE_MAX
-                    && pairs.iter().all(|(name, scalar)| {
-                        (1..=NAME_MAX_BYTES).contains(&name.len()) && scalar.is_canonical()
-                    })
+                    && pairs
+                        .iter()
+                        .all(|(name, scalar)| (1..=NAME_MAX_BYTES).contains(&name.len()) && scalar.is_canonical())
                     && pairs.windows(2).all(|pair| pair[0].0 < pair[1].0)
             }
         };
@@ -501,11 +458,7 @@ impl Value {
             return Err(ValueError::Shape);
         }
         let bytes = self.encode().len();
-        if bytes > VALUE_MAX_BYTES {
-            Err(ValueError::TooLarge { bytes })
-        } else {
-            Ok(self)
-        }
+        if bytes > VALUE_MAX_BYTES { Err(ValueError::TooLarge { bytes }) } else { Ok(self) }
     }
 }
 
@@ -543,14 +496,9 @@ mod tests {
 
     #[test]
     fn decimals_keep_their_digits_and_lose_trailing_zeros() {
-        for (text, shown) in [
-            ("12.50", "12.5"),
-            ("-0.05", "-0.05"),
-            ("100", "100"),
-            ("0.00", "0"),
-            ("+3.1", "3.1"),
-            ("-0", "0"),
-        ] {
+        for (text, shown) in
+            [("12.50", "12.5"), ("-0.05", "-0.05"), ("100", "100"), ("0.00", "0"), ("+3.1", "3.1"), ("-0", "0")]
+        {
             assert_eq!(Decimal::parse(text).unwrap().to_string(), shown, "{text}");
         }
         for text in ["", "-", "1,5", "1.", ".5", "1e5", "1 000", "--1", "1.2.3"] {
@@ -561,14 +509,7 @@ mod tests {
     #[test]
     fn days_that_do_not_exist_are_refused() {
         assert!(Date::parse("2024-02-29").is_some());
-        for text in [
-            "2023-02-29",
-            "2026-13-01",
-            "2026-00-10",
-            "2026-1-1",
-            "26-01-01",
-            "2026-04-31",
-        ] {
+        for text in ["2023-02-29", "2026-13-01", "2026-00-10", "2026-1-1", "26-01-01", "2026-04-31"] {
             assert_eq!(Date::parse(text), None, "{text}");
         }
     }
@@ -598,24 +539,15 @@ mod tests {
     fn a_map_out_of_order_or_with_a_name_twice_is_refused() {
         let pair = |name: &str| (name.to_owned(), Scalar::Integer(1));
         assert!(Value::Map(vec![pair("a"), pair("b")]).checked().is_ok());
-        assert_eq!(
-            Value::Map(vec![pair("b"), pair("a")]).checked(),
-            Err(ValueError::Shape)
-        );
-        assert_eq!(
-            Value::Map(vec![pair("a"), pair("a")]).checked(),
-            Err(ValueError::Shape)
-        );
+        assert_eq!(Value::Map(vec![pair("b"), pair("a")]).checked(), Err(ValueError::Shape));
+        assert_eq!(Value::Map(vec![pair("a"), pair("a")]).checked(), Err(ValueError::Shape));
     }
 
     #[test]
     fn a_value_of_256_kib_is_the_largest() {
         let room = VALUE_MAX_BYTES - Value::text("").encode().len();
         assert!(Value::text("x".repeat(room - 8)).checked().is_ok());
-        assert!(matches!(
-            Value::text("x".repeat(room + 8)).checked(),
-            Err(ValueError::TooLarge { .. })
-        ));
+        assert!(matches!(Value::text("x".repeat(room + 8)).checked(), Err(ValueError::TooLarge { .. })));
     }
 
     #[test]
