@@ -1,12 +1,15 @@
 //! What two Allod nodes say to each other, and the machine that says it.
 //!
 //! No clock, no dice, no disk and no network live here: all are handed in. Start at [`path`] and [`value`] for what is kept, at
-//! [`store`] for what is asked of a disk.
+//! [`command`] for what can be wanted, at [`store`] for what is asked of a disk.
 
 pub mod codec;
+pub mod command;
 pub mod id;
 pub mod limits;
 pub mod path;
+pub mod purpose;
+pub mod refusal;
 pub mod store;
 pub mod time;
 pub mod value;
