@@ -1,0 +1,120 @@
+//! Secret keys, and the hash functions that make them.
+//!
+//! A [`SecretKey`] is wiped when dropped, shows nothing in `Debug`, is not `Clone`, and is not compared: two keys are the same
+//! when one opens what the other sealed. Whoever needs it twice says so with [`SecretKey::duplicate`].
+
+use std::fmt;
+
+use hkdf::HkdfExtract;
+use hmac::{Hmac, KeyInit, Mac};
+use rand_core::CryptoRng;
+use sha2::{Digest, Sha256};
+use subtle::ConstantTimeEq;
+use zeroize::{Zeroize, Zeroizing};
+
+/// The salt of every derivation that has none of its own.
+const NO_SALT: [u8; 32] = [0; 32];
+
+/// 32 secret bytes that serve one purpose.
+pub struct SecretKey([u8; 32]);
+
+impl SecretKey {
+    pub fn random(dice: &mut dyn CryptoRng) -> SecretKey {
+        let mut key = SecretKey([0; 32]);
+        dice.fill_bytes(&mut key.0);
+        key
+    }
+
+    /// Takes over bytes that are a key already. The caller's own copy is the caller's to wipe.
+    pub fn from_bytes(bytes: [u8; 32]) -> SecretKey {
+        SecretKey(bytes)
+    }
+
+    /// Reads a key from the plaintext of something opened.
+    pub fn from_slice(bytes: &[u8]) -> Option<SecretKey> {
+        bytes.try_into().ok().map(SecretKey)
+    }
+
+    /// A key for one purpose under this one: HKDF-SHA256 with `info`, which names the purpose.
+    pub fn derive(&self, info: &[u8]) -> SecretKey {
+        self.derive_parts(&[info])
+    }
+
+    /// The same, with an `info` that is the parts one after the other.
+    pub fn derive_parts(&self, info: &[&[u8]]) -> SecretKey {
+        SecretKey::extract(&NO_SALT, &[&self.0], info)
+    }
+
+    /// A second copy, for the rare place where two owners hold one key.
+    pub fn duplicate(&self) -> SecretKey {
+        SecretKey(self.0)
+    }
+
+    /// The bytes, only to be sealed under another key or handed to a primitive; never to be kept, shown or sent.
+    pub fn expose(&self) -> &[u8; 32] {
+        &self.0
+    }
+
+    pub(crate) fn extract(salt: &[u8], ikm: &[&[u8]], info: &[&[u8]]) -> SecretKey {
+        let mut key = SecretKey([0; 32]);
+        hkdf(salt, ikm, info, &mut key.0);
+        key
+    }
+}
+
+impl Drop for SecretKey {
+    fn drop(&mut self) {
+        self.0.zeroize();
+    }
+}
+
+impl fmt::Debug for SecretKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("SecretKey(..)")
+    }
+}
+
+/// HKDF-SHA256 (RFC 5869) over parts that are taken one after the other.
+///
+/// # Panics
+/// If more than 255 × 32 bytes are asked for; every caller asks for at most 96.
+pub fn hkdf(salt: &[u8], ikm: &[&[u8]], info: &[&[u8]], out: &mut [u8]) {
+    let mut extract = HkdfExtract::<Sha256>::new(Some(salt));
+    for part in ikm {
+        extract.input_ikm(part);
+    }
+    let (mut prk, expand) = extract.finalize();
+    expand.expand_multi_info(info, out).expect("no caller derives more than 96 bytes, HKDF yields 8160");
+    prk.as_mut_slice().zeroize();
+}
+
+/// HMAC-SHA256 over parts that are taken one after the other.
+pub fn hmac32(key: &SecretKey, parts: &[&[u8]]) -> [u8; 32] {
+    let mut mac = Hmac::<Sha256>::new_from_slice(key.expose()).expect("HMAC takes a key of any length");
+    for part in parts {
+        mac.update(part);
+    }
+    mac.finalize().into_bytes().into()
+}
+
+/// The first half of [`hmac32`]: for tags and pseudonyms.
+pub fn hmac16(key: &SecretKey, parts: &[&[u8]]) -> [u8; 16] {
+    let whole = Zeroizing::new(hmac32(key, parts));
+    let mut half = [0; 16];
+    half.copy_from_slice(&whole[..16]);
+    half
+}
+
+/// SHA-256 over parts that are taken one after the other: whoever hashes parts of open length puts the lengths in.
+pub fn sha256(parts: &[&[u8]]) -> [u8; 32] {
+    let mut hash = Sha256::new();
+    for part in parts {
+        hash.update(part);
+    }
+    hash.finalize().into()
+}
+
+/// Compares without telling by the time it takes where two byte strings differ. Their lengths are not secret.
+pub fn ct_eq(a: &[u8], b: &[u8]) -> bool {
+    a.ct_eq(b).into()
+}

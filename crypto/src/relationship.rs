@@ -1,0 +1,131 @@
+//! The secret that two paired nodes share, and the keys that come from it.
+//!
+//! ```text
+//! pairing -> RS_0 -> KeySchedule of generation 0 -- rekey --> RS_1 -> KeySchedule of generation 1 -> ...
+//! ```
+//! [`RelationshipSecret::schedule`] consumes the secret: once its keys are out, it is gone. The next one comes from the rekey
+//! key *and* from two fresh X-Wing secrets, so that a thief who copied a state and then only listens is shut out.
+
+use std::fmt;
+
+use crate::chain::ChainValue;
+use crate::key::{SecretKey, sha256};
+
+/// Who we were when we paired. It never changes: only the inviter starts a rekey, for instance.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Role {
+    Inviter,
+    Scanner,
+}
+
+impl Role {
+    pub fn other(self) -> Role {
+        match self {
+            Role::Inviter => Role::Scanner,
+            Role::Scanner => Role::Inviter,
+        }
+    }
+
+    /// The byte that stands for the role in everything hashed or signed.
+    pub fn byte(self) -> u8 {
+        match self {
+            Role::Inviter => 1,
+            Role::Scanner => 2,
+        }
+    }
+
+    pub fn from_byte(byte: u8) -> Option<Role> {
+        match byte {
+            1 => Some(Role::Inviter),
+            2 => Some(Role::Scanner),
+            _ => None,
+        }
+    }
+}
+
+/// RS of one generation, between its making and the moment when its keys are taken out.
+pub struct RelationshipSecret(SecretKey);
+
+/// The keys of one generation.
+#[derive(Debug)]
+pub struct KeySchedule {
+    /// The psk of this generation's sessions.
+    pub session_psk: SecretKey,
+    /// What the next generation's secret is salted with.
+    pub rekey_key: SecretKey,
+    /// First chain value of the inviter's log, and of the scanner's, in this generation.
+    pub chain_inviter: ChainValue,
+    pub chain_scanner: ChainValue,
+    /// The tags of gossip hints.
+    pub hint_key: SecretKey,
+    /// The psk of a session after a restore. Only that of generation 0 is ever used: it is in every backup.
+    pub restore_psk: SecretKey,
+    /// MACs by which each side shows that it arrived at the same secret.
+    pub confirm_inviter: SecretKey,
+    pub confirm_scanner: SecretKey,
+}
+
+impl RelationshipSecret {
+    pub(crate) fn from_key(key: SecretKey) -> RelationshipSecret {
+        RelationshipSecret(key)
+    }
+
+    /// The secret of the next generation. `for_inviter` was encapsulated to the inviter's fresh X-Wing key, `for_scanner` to
+    /// the scanner's; `context` holds all that both sides said, byte for byte.
+    pub fn next(
+        rekey_key: &SecretKey,
+        for_inviter: SecretKey,
+        for_scanner: SecretKey,
+        context: &[u8],
+    ) -> RelationshipSecret {
+        RelationshipSecret(SecretKey::extract(
+            rekey_key.expose(),
+            &[for_inviter.expose(), for_scanner.expose()],
+            &[b"allod/rs-next/1", &sha256(&[context])],
+        ))
+    }
+
+    /// All keys of this generation; the secret itself is wiped.
+    pub fn schedule(self) -> KeySchedule {
+        KeySchedule {
+            session_psk: self.0.derive(b"allod/rs/session-psk/1"),
+            rekey_key: self.0.derive(b"allod/rs/rekey/1"),
+            chain_inviter: ChainValue::from_key(self.0.derive(b"allod/rs/chain-inviter/1")),
+            chain_scanner: ChainValue::from_key(self.0.derive(b"allod/rs/chain-scanner/1")),
+            hint_key: self.0.derive(b"allod/rs/hint/1"),
+            restore_psk: self.0.derive(b"allod/rs/restore-psk/1"),
+            confirm_inviter: self.confirm_key(Role::Inviter),
+            confirm_scanner: self.confirm_key(Role::Scanner),
+        }
+    }
+
+    pub(crate) fn confirm_key(&self, role: Role) -> SecretKey {
+        self.0.derive(match role {
+            Role::Inviter => b"allod/rs/confirm-inviter/1",
+            Role::Scanner => b"allod/rs/confirm-scanner/1",
+        })
+    }
+}
+
+impl KeySchedule {
+    /// First chain value of the logs that the side with this role writes.
+    pub fn chain_of(&self, role: Role) -> &ChainValue {
+        match role {
+            Role::Inviter => &self.chain_inviter,
+            Role::Scanner => &self.chain_scanner,
+        }
+    }
+
+    pub fn confirm_key_of(&self, role: Role) -> &SecretKey {
+        match role {
+            Role::Inviter => &self.confirm_inviter,
+            Role::Scanner => &self.confirm_scanner,
+        }
+    }
+}
+
+impl fmt::Debug for RelationshipSecret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("RelationshipSecret(..)")
+    }
+}
