@@ -5,11 +5,16 @@
 
 pub mod codec;
 pub mod command;
+pub mod effect;
+pub mod event;
 pub mod id;
 pub mod limits;
 pub mod path;
 pub mod purpose;
+pub mod record;
 pub mod refusal;
 pub mod store;
+pub mod table;
 pub mod time;
+pub mod tx;
 pub mod value;

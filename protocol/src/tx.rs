@@ -1,0 +1,284 @@
+//! One step under way: what it read, what it will write, what it wants done afterwards.
+//!
+//! Rows are sealed here and nowhere else, one seal a row, under the key of the row's bucket and with the row's own key as AAD, so that no
+//! row opens in another's place. A step that is refused is dropped whole: nothing of it was written.
+
+use std::collections::BTreeSet;
+
+use allod_crypto::{Domain, Padding, Vault, hmac16, open, seal};
+use rand_core::CryptoRng;
+
+use crate::{
+    codec::Coded,
+    command::{Happening, Outcome, Ticket},
+    effect::Effect,
+    id::RelationshipId,
+    path::{FieldName, Kind, RecordPath, Selector},
+    refusal::Refusal,
+    store::{Batch, Overlay, StoreFault, View},
+    table::{Key, Sealing, Table},
+    time::{Now, Timestamp},
+};
+
+/// Why a step did not go through.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Stop {
+    /// Our caller asked for something that cannot be done.
+    Refused(Refusal),
+    /// The other node broke the protocol: what it sent is dropped, and its link closed.
+    Misbehaved(Misbehaviour),
+    /// The store cannot be relied on: the process stops.
+    Fault(StoreFault),
+}
+
+/// What another node did that an honest one does not.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Misbehaviour {
+    /// Bytes that are no message, or not in their one canonical form.
+    Malformed,
+    /// A signature, seal or hash that does not hold.
+    Forged,
+    /// Older than what it showed before.
+    RolledBack,
+    /// Something that its side may not do.
+    NotAllowed,
+    /// A time too far ahead of our clock.
+    FromTheFuture,
+}
+
+impl From<Refusal> for Stop {
+    fn from(refusal: Refusal) -> Self {
+        Self::Refused(refusal)
+    }
+}
+
+impl From<StoreFault> for Stop {
+    fn from(fault: StoreFault) -> Self {
+        Self::Fault(fault)
+    }
+}
+
+impl From<Misbehaviour> for Stop {
+    fn from(misbehaviour: Misbehaviour) -> Self {
+        Self::Misbehaved(misbehaviour)
+    }
+}
+
+/// A step under way.
+pub struct Tx<'a> {
+    view: &'a dyn View,
+    vault: &'a Vault,
+    /// The dice of this step.
+    pub dice: &'a mut dyn CryptoRng,
+    /// Both clocks, as of this step.
+    pub now: Now,
+    batch: Batch,
+    effects: Vec<Effect>,
+    touched: BTreeSet<RelationshipId>,
+}
+
+impl<'a> Tx<'a> {
+    /// A step over `view` that has written nothing.
+    pub fn new(view: &'a dyn View, vault: &'a Vault, dice: &'a mut dyn CryptoRng, now: Now) -> Self {
+        Self { view, vault, dice, now, batch: Batch::new(), effects: Vec::new(), touched: BTreeSet::new() }
+    }
+
+    /// What it wrote, what it wants done, and which relationships have something new to say.
+    #[must_use]
+    pub fn finish(self) -> (Batch, Vec<Effect>, BTreeSet<RelationshipId>) {
+        (self.batch, self.effects, self.touched)
+    }
+
+    /// How much it wrote so far.
+    #[must_use]
+    pub fn written(&self) -> (usize, usize) {
+        (self.batch.len(), self.batch.size_bytes())
+    }
+
+    /// The wall clock.
+    #[must_use]
+    pub fn wall(&self) -> Timestamp {
+        self.now.wall
+    }
+
+    /// Wants this done after the commit.
+    pub fn effect(&mut self, effect: Effect) {
+        self.effects.push(effect);
+    }
+
+    /// Answers a command after the commit.
+    pub fn reply(&mut self, ticket: Ticket, outcome: Outcome) {
+        self.effect(Effect::Reply { ticket, outcome });
+    }
+
+    /// Tells whoever watches, after the commit.
+    pub fn happened(&mut self, happening: Happening) {
+        self.effect(Effect::Happened(happening));
+    }
+
+    /// This relationship has something new to say.
+    pub fn touch(&mut self, relationship: RelationshipId) {
+        self.touched.insert(relationship);
+    }
+
+    /// Reads a row.
+    ///
+    /// # Errors
+    /// [`StoreFault`], also if the row does not open.
+    pub fn get<T: Coded>(&self, key: &Key) -> Result<Option<T>, StoreFault> {
+        match Overlay::new(self.view, &self.batch).get(key.as_bytes())? {
+            Some(stored) => self.unseal(key.as_bytes(), &stored).map(Some),
+            None => Ok(None),
+        }
+    }
+
+    /// Reads a row that is stored as it is: entries and cells, which are sealed already.
+    ///
+    /// # Errors
+    /// [`StoreFault`].
+    pub fn get_raw(&self, key: &Key) -> Result<Option<Vec<u8>>, StoreFault> {
+        Overlay::new(self.view, &self.batch).get(key.as_bytes())
+    }
+
+    /// Whether there is a row.
+    ///
+    /// # Errors
+    /// [`StoreFault`].
+    pub fn has(&self, key: &Key) -> Result<bool, StoreFault> {
+        Ok(self.get_raw(key)?.is_some())
+    }
+
+    /// Writes a row.
+    pub fn put<T: Coded>(&mut self, key: &Key, row: &T) {
+        let plain = allod_crypto::Zeroizing::new(row.encode());
+        let bucket = self.vault.bucket(key.bucket());
+        let padding = padding_of(key.as_bytes());
+        let mut stored = bucket.generation().to_le_bytes().to_vec();
+        stored.extend(seal(bucket.key(), Domain::Row, key.as_bytes(), &plain, padding, &mut *self.dice));
+        self.batch.put(key.as_bytes().to_vec(), stored);
+    }
+
+    /// Writes a row as it is.
+    pub fn put_raw(&mut self, key: &Key, stored: Vec<u8>) {
+        self.batch.put(key.as_bytes().to_vec(), stored);
+    }
+
+    /// Removes a row.
+    pub fn delete(&mut self, key: &Key) {
+        self.batch.delete(key.as_bytes().to_vec());
+    }
+
+    /// Rows under a prefix, opened, in key order.
+    ///
+    /// # Errors
+    /// [`StoreFault`].
+    pub fn scan<T: Coded>(&self, prefix: &Key, after: Option<&Key>, limit: usize) -> Result<Vec<(Key, T)>, StoreFault> {
+        self.scan_raw(prefix, after, limit)?
+            .into_iter()
+            .map(|(key, stored)| self.unseal(key.as_bytes(), &stored).map(|row| (key, row)))
+            .collect()
+    }
+
+    /// Rows under a prefix as they are stored.
+    ///
+    /// # Errors
+    /// [`StoreFault`].
+    pub fn scan_raw(&self, prefix: &Key, after: Option<&Key>, limit: usize) -> Result<Vec<(Key, Vec<u8>)>, StoreFault> {
+        let rows = Overlay::new(self.view, &self.batch).scan(prefix.as_bytes(), after.map(Key::as_bytes), limit)?;
+        Ok(rows.into_iter().map(|(key, stored)| (Key::from_stored(key), stored)).collect())
+    }
+
+    fn unseal<T: Coded>(&self, key: &[u8], stored: &[u8]) -> Result<T, StoreFault> {
+        unseal(self.vault, key, stored)
+    }
+
+    /// Seals a row again under its bucket's newest key, whatever it holds; `false` if it is under it already.
+    ///
+    /// # Errors
+    /// [`StoreFault`].
+    pub fn reseal(&mut self, key: &Key, stored: &[u8]) -> Result<bool, StoreFault> {
+        let bucket = self.vault.bucket(key.bucket());
+        let (generation, plain) = open_row(self.vault, key.as_bytes(), stored)?;
+        if generation == bucket.generation() {
+            return Ok(false);
+        }
+        let padding = padding_of(key.as_bytes());
+        let mut again = bucket.generation().to_le_bytes().to_vec();
+        again.extend(seal(bucket.key(), Domain::Row, key.as_bytes(), &plain, padding, &mut *self.dice));
+        self.batch.put(key.as_bytes().to_vec(), again);
+        Ok(true)
+    }
+
+    /// The blinded name of a record.
+    #[must_use]
+    pub fn record_tag(&self, record: &RecordPath) -> [u8; 16] {
+        self.tag(b"record", &[record.kind.as_str().as_bytes(), record.id.as_str().as_bytes()])
+    }
+
+    /// The blinded name of a kind.
+    #[must_use]
+    pub fn kind_tag(&self, kind: &Kind) -> [u8; 8] {
+        first_half(self.tag(b"kind", &[kind.as_str().as_bytes()]))
+    }
+
+    /// The blinded name of a field.
+    #[must_use]
+    pub fn field_tag(&self, field: &FieldName) -> [u8; 8] {
+        first_half(self.tag(b"field", &[field.as_str().as_bytes()]))
+    }
+
+    /// The blinded form of a selector.
+    #[must_use]
+    pub fn selector_tag(&self, selector: &Selector) -> [u8; 16] {
+        self.tag(b"selector", &[selector.to_string().as_bytes()])
+    }
+
+    /// The blinded form of a petname.
+    #[must_use]
+    pub fn petname_tag(&self, petname: &str) -> [u8; 16] {
+        self.tag(b"petname", &[petname.as_bytes()])
+    }
+
+    fn tag(&self, what: &[u8], parts: &[&[u8]]) -> [u8; 16] {
+        let mut input: Vec<Vec<u8>> = vec![what.to_vec()];
+        for part in parts {
+            // No part holds a zero byte, so that parts cannot run into each other.
+            input.push(vec![0]);
+            input.push(part.to_vec());
+        }
+        let input: Vec<&[u8]> = input.iter().map(Vec::as_slice).collect();
+        hmac16(self.vault.index_key(), &input)
+    }
+}
+
+fn first_half(tag: [u8; 16]) -> [u8; 8] {
+    let (half, _) = tag.split_first_chunk::<8>().expect("sixteen bytes hold eight");
+    *half
+}
+
+fn padding_of(key: &[u8]) -> Padding {
+    match Table::of(key).map(Table::sealing) {
+        Some(Sealing::Padded) => Padding::Padme,
+        _ => Padding::None,
+    }
+}
+
+fn open_row(vault: &Vault, key: &[u8], stored: &[u8]) -> Result<(u32, allod_crypto::Zeroizing<Vec<u8>>), StoreFault> {
+    let damaged = || StoreFault::Damaged { detail: format!("a row of table {} does not open", Table::letter(key)) };
+    let (generation, sealed) = stored.split_first_chunk::<4>().ok_or_else(damaged)?;
+    let generation = u32::from_le_bytes(*generation);
+    let bucket_number = Key::bucket_of(key).ok_or_else(damaged)?;
+    let row_key = vault.bucket(bucket_number).key_of(generation).ok_or_else(damaged)?;
+    let plain = open(row_key, Domain::Row, key, sealed, padding_of(key)).map_err(|_| damaged())?;
+    Ok((generation, plain))
+}
+
+/// Opens one stored row.
+///
+/// # Errors
+/// [`StoreFault::Damaged`] if it does not open or is not of this type.
+pub fn unseal<T: Coded>(vault: &Vault, key: &[u8], stored: &[u8]) -> Result<T, StoreFault> {
+    let (_, plain) = open_row(vault, key, stored)?;
+    T::decode(&plain)
+        .map_err(|_| StoreFault::Damaged { detail: format!("a row of table {} cannot be read", Table::letter(key)) })
+}
