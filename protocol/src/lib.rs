@@ -3,18 +3,23 @@
 //! No clock, no dice, no disk and no network live here: all are handed in. Start at [`path`] and [`value`] for what is kept, at
 //! [`command`] for what can be wanted, at [`store`] for what is asked of a disk.
 
+pub mod agreement;
 pub mod codec;
 pub mod command;
 pub mod effect;
 pub mod event;
 pub mod id;
 pub mod limits;
+pub mod log;
 pub mod path;
 pub mod purpose;
 pub mod record;
 pub mod refusal;
+pub mod relationship;
+pub mod secret;
 pub mod store;
 pub mod table;
 pub mod time;
 pub mod tx;
 pub mod value;
+pub mod wire;

@@ -1,0 +1,492 @@
+//! What entries say: the kept body, and the payload that is dropped once it arrived.
+//!
+//! On the wire a body is `{kind, time, acknowledgement, bytes}` and the bytes are decoded by kind, so that an unknown kind can be kept and
+//! shown. No body holds a value or a key; those travel in payloads.
+
+use allod_crypto::Aad;
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    codec::{Coded, DecodeError},
+    command::{Mode, NodeKind},
+    id::{AskId, GrantId, LogId, Pseudonym},
+    limits::{
+        ADDRESS_MAX_BYTES, ADDRESSES_MAX, CELLS_PER_ENTRY_MAX, ENTRY_MAX_BYTES, PETNAME_MAX_BYTES, SELECTORS_MAX,
+        TEXT_MAX_BYTES,
+    },
+    path::Selector,
+    purpose::Purpose,
+    time::Timestamp,
+    value::Value,
+    wire::header::Hash,
+};
+
+/// An acknowledgement that cannot be denied later: how far the writer had verified the other side's log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Acknowledged {
+    pub log: LogId,
+    pub sequence: u64,
+    pub hash: Hash,
+}
+
+/// The kept part of an entry.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WireBody {
+    pub kind: u16,
+    pub at: Timestamp,
+    pub acknowledged: Acknowledged,
+    #[serde(with = "serde_bytes")]
+    pub bytes: Vec<u8>,
+}
+
+impl Coded for WireBody {
+    const MAX_BYTES: usize = ENTRY_MAX_BYTES;
+}
+
+macro_rules! bodies {
+    ($( $(#[$doc:meta])* $name:ident($body:ty) = $number:literal; )*) => {
+        /// What an entry says.
+        #[derive(Clone, Debug, PartialEq, Eq)]
+        pub enum Body {
+            $( $(#[$doc])* $name($body), )*
+            /// A kind of a newer version: kept as it is.
+            Unknown { kind: u16, bytes: Vec<u8> },
+        }
+
+        $( impl Coded for $body { const MAX_BYTES: usize = ENTRY_MAX_BYTES; } )*
+
+        impl Body {
+            /// The number of its kind.
+            #[must_use]
+            pub fn kind(&self) -> u16 {
+                match self { $( Self::$name(_) => $number, )* Self::Unknown { kind, .. } => *kind }
+            }
+
+            /// The name of its kind.
+            #[must_use]
+            pub fn name(&self) -> String {
+                match self {
+                    $( Self::$name(_) => stringify!($name).to_owned(), )*
+                    Self::Unknown { kind, .. } => format!("unknown kind {kind}"),
+                }
+            }
+
+            /// Its bytes.
+            #[must_use]
+            pub fn encode(&self) -> Vec<u8> {
+                match self { $( Self::$name(body) => body.encode(), )* Self::Unknown { bytes, .. } => bytes.clone() }
+            }
+
+            /// Reads the bytes of a kind.
+            ///
+            /// # Errors
+            /// [`DecodeError`] if the kind is known and the bytes are not one of it, within its limits.
+            pub fn decode(kind: u16, bytes: &[u8]) -> Result<Self, DecodeError> {
+                match kind {
+                    $( $number => {
+                        let body = <$body>::decode(bytes)?;
+                        if body.is_within_limits() { Ok(Self::$name(body)) } else { Err(DecodeError::Malformed) }
+                    } )*
+                    _ => Ok(Self::Unknown { kind, bytes: bytes.to_vec() }),
+                }
+            }
+        }
+    };
+}
+
+bodies! {
+    /// Our person compared the words and confirmed. The first entry of every log.
+    Paired(Paired) = 1;
+    /// What changed of name, kind or addresses.
+    Profile(Profile) = 2;
+    /// A request for fields.
+    Asked(Asked) = 5;
+    /// The end of an ask without a grant: declined by the asked, or withdrawn by the asker.
+    Answered(Answered) = 6;
+    /// Fields lent; the payload holds their keys.
+    Granted(Granted) = 7;
+    /// Fresh keys; the payload holds them.
+    Keys(KeysChanged) = 8;
+    /// Newest versions, or that they are gone; the payload holds the cells.
+    Cells(Cells) = 9;
+    /// Selectors taken back.
+    Revoked(Revoked) = 10;
+    /// Keys and cells dropped.
+    Purged(Purged) = 11;
+    /// A live read asked for.
+    Read(Read) = 12;
+    /// A live read answered; the payload holds the cell under a one-time key.
+    Served(Served) = 13;
+    /// How often values were used.
+    Used(Used) = 14;
+    /// This side ends the relationship.
+    Closed(Closed) = 20;
+}
+
+/// What a node says of itself.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Profile {
+    pub name: String,
+    pub kind: NodeKind,
+    /// Where it can be dialled; none if it can't.
+    pub addresses: Vec<String>,
+    /// The gossip topic that it listens to for this relationship.
+    pub mailbox: u8,
+}
+
+/// The first entry of a log.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Paired {
+    pub profile: Profile,
+}
+
+/// A request for fields.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Asked {
+    pub ask: AskId,
+    pub required: Vec<Selector>,
+    pub optional: Vec<Selector>,
+    pub purpose: Purpose,
+    pub reason: String,
+    pub benefit: String,
+    pub until: Option<Timestamp>,
+    pub mode: Mode,
+}
+
+/// How an ask ended without a grant.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum AskEnd {
+    Declined,
+    Withdrawn,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Answered {
+    pub ask: AskId,
+    pub end: AskEnd,
+    pub reason: String,
+}
+
+/// Fields lent.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Granted {
+    pub grant: GrantId,
+    /// The ask that it answers.
+    pub ask: Option<AskId>,
+    pub selectors: Vec<Selector>,
+    pub purpose: Purpose,
+    pub mode: Mode,
+    pub not_before: Timestamp,
+    pub not_after: Option<Timestamp>,
+    /// Milliseconds after a head for which it may be read; none if it needs no head or allows no copy.
+    pub lease_ms: Option<u64>,
+    /// Live reads an hour, in reference mode.
+    pub reads_per_hour: u32,
+    pub agreement: Hash,
+}
+
+/// Which keys a payload brings.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct KeysChanged {
+    pub grant: GrantId,
+    /// (selector, epoch) of each key in the payload, in its order.
+    pub keys: Vec<(u16, u32)>,
+}
+
+/// One cell of a `Cells` entry.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CellRef {
+    pub selector: u16,
+    /// None under a literal selector.
+    pub record: Option<Pseudonym>,
+    pub version: u64,
+    /// The field was removed: there is no cell in the payload.
+    pub gone: bool,
+}
+
+/// Cells of one grant.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Cells {
+    pub grant: GrantId,
+    pub epoch: u32,
+    pub cells: Vec<CellRef>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Revoked {
+    pub grant: GrantId,
+    pub selectors: Vec<u16>,
+}
+
+/// What was dropped.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Purged {
+    /// Keys and cells of these selectors.
+    Selectors { grant: GrantId, selectors: Vec<u16> },
+    /// Cells of removed fields, up to these versions.
+    Cells { grant: GrantId, cells: Vec<CellRef> },
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Read {
+    pub grant: GrantId,
+    pub selector: u16,
+    pub record: Option<Pseudonym>,
+    /// Sixteen random bytes that the answer repeats.
+    pub nonce: [u8; 16],
+}
+
+/// How a live read was answered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum ServedOutcome {
+    /// The payload holds the one-time key and the cell of this version.
+    Value { version: u64 },
+    /// The field is not there.
+    Nothing,
+    /// The grant does not allow it.
+    Refused,
+    /// More reads than the grant allows; so many were refused since the last such answer.
+    TooMany { refused: u32 },
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Served {
+    pub grant: GrantId,
+    pub selector: u16,
+    pub record: Option<Pseudonym>,
+    pub nonce: [u8; 16],
+    pub outcome: ServedOutcome,
+}
+
+/// One line of a use report.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct UseLine {
+    pub grant: GrantId,
+    pub selector: u16,
+    pub purpose: Purpose,
+    pub count: u64,
+    pub from: Timestamp,
+    pub to: Timestamp,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Used {
+    pub lines: Vec<UseLine>,
+}
+
+/// The end of the relationship; the writer destroyed all keys that it lent, and all that it held.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Closed {}
+
+/// Field keys, as a payload. Their places stand in the body.
+#[derive(Serialize, Deserialize)]
+pub struct KeysPayload {
+    pub keys: Vec<[u8; 32]>,
+}
+
+/// Sealed cells, as a payload, in the order of the body's cells that are not gone.
+#[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CellsPayload {
+    pub cells: Vec<serde_bytes::ByteBuf>,
+}
+
+/// One cell under a key that serves this answer only.
+#[derive(Serialize, Deserialize)]
+pub struct ServedPayload {
+    pub key: [u8; 32],
+    #[serde(with = "serde_bytes")]
+    pub cell: Vec<u8>,
+}
+
+/// What a cell holds.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CellContent {
+    /// When the owner wrote it, in whole seconds since 1970: finer times of one value, told to two peers, would tie them together.
+    pub at_s: u64,
+    pub value: Value,
+}
+
+impl Coded for KeysPayload {
+    const MAX_BYTES: usize = ENTRY_MAX_BYTES;
+}
+impl Coded for CellsPayload {
+    const MAX_BYTES: usize = ENTRY_MAX_BYTES;
+}
+impl Coded for ServedPayload {
+    const MAX_BYTES: usize = ENTRY_MAX_BYTES;
+}
+impl Coded for CellContent {
+    const MAX_BYTES: usize = ENTRY_MAX_BYTES;
+}
+
+trait WithinLimits {
+    fn is_within_limits(&self) -> bool;
+}
+
+fn fits(text: &str, most_bytes: usize) -> bool {
+    text.len() <= most_bytes
+}
+
+fn is_selection(selectors: &[Selector]) -> bool {
+    selectors.len() <= SELECTORS_MAX && selectors.iter().enumerate().all(|(i, one)| !selectors[..i].contains(one))
+}
+
+impl WithinLimits for Profile {
+    fn is_within_limits(&self) -> bool {
+        fits(&self.name, PETNAME_MAX_BYTES)
+            && self.addresses.len() <= ADDRESSES_MAX
+            && self.addresses.iter().all(|address| fits(address, ADDRESS_MAX_BYTES))
+            && self.mailbox < 64
+    }
+}
+
+impl WithinLimits for Paired {
+    fn is_within_limits(&self) -> bool {
+        self.profile.is_within_limits()
+    }
+}
+
+impl WithinLimits for Asked {
+    fn is_within_limits(&self) -> bool {
+        let all: Vec<_> = self.required.iter().chain(&self.optional).cloned().collect();
+        !all.is_empty()
+            && is_selection(&all)
+            && self.purpose.is_well_formed()
+            && fits(&self.reason, TEXT_MAX_BYTES)
+            && fits(&self.benefit, TEXT_MAX_BYTES)
+    }
+}
+
+impl WithinLimits for Answered {
+    fn is_within_limits(&self) -> bool {
+        fits(&self.reason, TEXT_MAX_BYTES)
+    }
+}
+
+impl WithinLimits for Granted {
+    fn is_within_limits(&self) -> bool {
+        !self.selectors.is_empty() && is_selection(&self.selectors) && self.purpose.is_well_formed()
+    }
+}
+
+impl WithinLimits for KeysChanged {
+    fn is_within_limits(&self) -> bool {
+        (1..=SELECTORS_MAX).contains(&self.keys.len())
+    }
+}
+
+impl WithinLimits for Cells {
+    fn is_within_limits(&self) -> bool {
+        (1..=CELLS_PER_ENTRY_MAX).contains(&self.cells.len())
+    }
+}
+
+impl WithinLimits for Revoked {
+    fn is_within_limits(&self) -> bool {
+        (1..=SELECTORS_MAX).contains(&self.selectors.len())
+    }
+}
+
+impl WithinLimits for Purged {
+    fn is_within_limits(&self) -> bool {
+        match self {
+            Self::Selectors { selectors, .. } => (1..=SELECTORS_MAX).contains(&selectors.len()),
+            Self::Cells { cells, .. } => (1..=CELLS_PER_ENTRY_MAX).contains(&cells.len()),
+        }
+    }
+}
+
+impl WithinLimits for Read {
+    fn is_within_limits(&self) -> bool {
+        true
+    }
+}
+
+impl WithinLimits for Served {
+    fn is_within_limits(&self) -> bool {
+        true
+    }
+}
+
+impl WithinLimits for Used {
+    fn is_within_limits(&self) -> bool {
+        (1..=SELECTORS_MAX).contains(&self.lines.len()) && self.lines.iter().all(|line| line.purpose.is_well_formed())
+    }
+}
+
+impl WithinLimits for Closed {
+    fn is_within_limits(&self) -> bool {
+        true
+    }
+}
+
+/// Where a cell belongs: all that its seal binds it to. The receiver builds it from what it was granted.
+#[derive(Clone, Debug)]
+pub struct CellPlace<'a> {
+    /// The hash of the pairing handshake: both sides have it, and nobody else does.
+    pub relationship: &'a Hash,
+    /// The log of whoever lends.
+    pub log: LogId,
+    pub grant: GrantId,
+    pub selector: &'a Selector,
+    pub record: Option<Pseudonym>,
+    pub epoch: u32,
+    pub version: u64,
+    pub agreement: &'a Hash,
+}
+
+impl CellPlace<'_> {
+    /// The AAD of a cell in this place.
+    #[must_use]
+    pub fn aad(&self) -> Vec<u8> {
+        let record = self.record.map_or([0; 16], |record| *record.as_bytes());
+        Aad::new(b"cell")
+            .hash(self.relationship)
+            .id(self.log.as_bytes())
+            .id(self.grant.as_bytes())
+            .bytes(self.selector.to_string().as_bytes())
+            .id(&record)
+            .u32(self.epoch)
+            .u64(self.version)
+            .hash(self.agreement)
+            .finish()
+    }
+}
+
+/// Where a body or a payload belongs.
+#[must_use]
+pub fn entry_aad(part: &'static [u8], relationship: &Hash, log: LogId, sequence: u64, previous: &Hash) -> Vec<u8> {
+    Aad::new(part).hash(relationship).id(log.as_bytes()).u64(sequence).hash(previous).finish()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_unknown_kind_is_kept_and_named() {
+        let body = Body::decode(999, b"whatever").unwrap();
+        assert_eq!(body.name(), "unknown kind 999");
+        assert_eq!(body.encode(), b"whatever");
+    }
+
+    #[test]
+    fn a_known_kind_beyond_its_limits_is_refused() {
+        let cells = Cells { grant: GrantId::from_bytes([1; 16]), epoch: 0, cells: Vec::new() };
+        assert_eq!(Body::decode(9, &cells.encode()), Err(DecodeError::Malformed));
+        let twice: Selector = "contact/me/city".parse().unwrap();
+        let granted = Granted {
+            grant: GrantId::from_bytes([1; 16]),
+            ask: None,
+            selectors: vec![twice.clone(), twice],
+            purpose: Purpose::parse("delivery").unwrap(),
+            mode: Mode::Follow,
+            not_before: Timestamp::from_millis(0),
+            not_after: None,
+            lease_ms: None,
+            reads_per_hour: 0,
+            agreement: [0; 32],
+        };
+        assert_eq!(Body::decode(7, &granted.encode()), Err(DecodeError::Malformed), "one selector twice");
+    }
+}
