@@ -4,11 +4,17 @@
 //! [`command`] for what can be wanted, at [`store`] for what is asked of a disk.
 
 pub mod agreement;
+pub mod ask;
 pub mod codec;
 pub mod command;
+pub mod delivery;
+pub mod door;
 pub mod effect;
 pub mod event;
+pub mod grant;
+pub mod holding;
 pub mod id;
+pub mod job;
 pub mod limits;
 pub mod log;
 pub mod path;

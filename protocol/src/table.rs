@@ -6,6 +6,7 @@
 use crate::{
     effect::SessionId,
     id::{AskId, GrantId, InvitationId, LogId, Pseudonym, RelationshipId, RouteId},
+    time::Timestamp,
 };
 
 /// How a table's rows are stored.
@@ -91,8 +92,10 @@ tables! {
     Cells = b'C', Raw;
     /// Fields whose newest version a follower does not have.
     Due = b'D', Tight;
-    /// The record behind a pseudonym that we gave.
-    Pseudonyms = b'S', Tight;
+    /// Entries with a payload of a grant that the peer does not have yet.
+    Flights = b'q', Tight;
+    /// When grants end, in order of time.
+    Ends = b'e', Tight;
     /// Asks, both ways.
     Asks = b'A', Tight;
     /// Ask id to relationship.
@@ -201,11 +204,6 @@ impl Key {
     }
 
     #[must_use]
-    pub fn versions_of_record(record: [u8; 16]) -> Self {
-        Self::of(Table::Versions, &[&record])
-    }
-
-    #[must_use]
     pub fn long_value(record: [u8; 16], field: [u8; 8], version: u64) -> Self {
         Self::of(Table::LongValues, &[&record, &field, &version.to_be_bytes()])
     }
@@ -213,11 +211,6 @@ impl Key {
     #[must_use]
     pub fn long_values_of(record: [u8; 16], field: [u8; 8]) -> Self {
         Self::of(Table::LongValues, &[&record, &field])
-    }
-
-    #[must_use]
-    pub fn long_values_of_record(record: [u8; 16]) -> Self {
-        Self::of(Table::LongValues, &[&record])
     }
 
     #[must_use]
@@ -352,8 +345,19 @@ impl Key {
     }
 
     #[must_use]
-    pub fn pseudonym(relationship: RelationshipId, pseudonym: Pseudonym) -> Self {
-        Self::of(Table::Pseudonyms, &[relationship.as_bytes(), pseudonym.as_bytes()])
+    pub fn flight(log: LogId, sequence: u64) -> Self {
+        Self::of(Table::Flights, &[log.as_bytes(), &sequence.to_be_bytes()])
+    }
+
+    #[must_use]
+    pub fn flights_of(log: LogId) -> Self {
+        Self::of(Table::Flights, &[log.as_bytes()])
+    }
+
+    /// All ends stand in one bucket, so that they are in order.
+    #[must_use]
+    pub fn end(at: Timestamp, grant: GrantId) -> Self {
+        Self::of(Table::Ends, &[&[0], &at.as_millis().to_be_bytes(), grant.as_bytes()])
     }
 
     #[must_use]

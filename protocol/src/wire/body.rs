@@ -199,6 +199,8 @@ pub struct CellRef {
     pub selector: u16,
     /// None under a literal selector.
     pub record: Option<Pseudonym>,
+    /// Which of the selector's keys seals it.
+    pub epoch: u32,
     pub version: u64,
     /// The field was removed: there is no cell in the payload.
     pub gone: bool,
@@ -208,7 +210,6 @@ pub struct CellRef {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Cells {
     pub grant: GrantId,
-    pub epoch: u32,
     pub cells: Vec<CellRef>,
 }
 
@@ -472,7 +473,7 @@ mod tests {
 
     #[test]
     fn a_known_kind_beyond_its_limits_is_refused() {
-        let cells = Cells { grant: GrantId::from_bytes([1; 16]), epoch: 0, cells: Vec::new() };
+        let cells = Cells { grant: GrantId::from_bytes([1; 16]), cells: Vec::new() };
         assert_eq!(Body::decode(9, &cells.encode()), Err(DecodeError::Malformed));
         let twice: Selector = "contact/me/city".parse().unwrap();
         let granted = Granted {
