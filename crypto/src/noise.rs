@@ -46,10 +46,32 @@ impl Handshake {
         dice: &mut dyn CryptoRng,
     ) -> Result<Handshake, HandshakeError> {
         let private = mine.to_bytes();
-        let resolver = Box::new(Resolver { seed: ephemeral_seed(&private, dice) });
+        let seed = ephemeral_seed(&private, dice);
+        Handshake::build(pattern, turn, &private, seed, theirs, psk, prologue)
+    }
+
+    /// A handshake that can take a first message and answer nothing: for checking whether one is genuine.
+    pub(crate) fn only_to_read(
+        pattern: &'static str,
+        psk: &SecretKey,
+        prologue: &[u8],
+    ) -> Result<Handshake, HandshakeError> {
+        // Neither key nor seed takes part: both would be used by the answer only.
+        Handshake::build(pattern, Turn::Second, &[1; DH_BYTES], SecretKey::from_bytes([0; 32]), None, psk, prologue)
+    }
+
+    fn build(
+        pattern: &'static str,
+        turn: Turn,
+        private: &[u8; DH_BYTES],
+        seed: SecretKey,
+        theirs: Option<&[u8; 32]>,
+        psk: &SecretKey,
+        prologue: &[u8],
+    ) -> Result<Handshake, HandshakeError> {
         let params: NoiseParams = pattern.parse().map_err(|_| HandshakeError)?;
-        let mut builder = Builder::with_resolver(params, resolver)
-            .local_private_key(private.as_slice())
+        let mut builder = Builder::with_resolver(params, Box::new(Resolver { seed }))
+            .local_private_key(private)
             .and_then(|builder| builder.psk(0, psk.expose()))
             .and_then(|builder| builder.prologue(prologue))
             .map_err(|_| HandshakeError)?;
