@@ -8,6 +8,8 @@
 //! Exact layouts, for whoever writes another implementation, stand in `docs/PROTOCOL.md`; `vectors/*.json` holds them to it.
 
 pub mod chain;
+#[cfg(test)]
+mod dice;
 pub mod identity;
 pub mod key;
 pub mod limits;

@@ -445,3 +445,6 @@ fn padme(length: usize) -> usize {
     let mask = (1_usize << (exponent - kept_bits.min(exponent))) - 1;
     (length + mask) & !mask
 }
+
+#[cfg(test)]
+mod tests;

@@ -516,3 +516,6 @@ fn fresh_nonce(dice: &mut dyn CryptoRng) -> [u8; NONCE_BYTES] {
     dice.fill_bytes(&mut nonce);
     nonce
 }
+
+#[cfg(test)]
+mod tests;

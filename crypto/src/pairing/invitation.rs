@@ -340,3 +340,6 @@ impl Reader<'_> {
         String::from_utf8(name.to_vec()).map_err(|_| InvitationError::Damaged)
     }
 }
+
+#[cfg(test)]
+mod tests;
