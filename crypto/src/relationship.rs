@@ -60,6 +60,8 @@ pub struct KeySchedule {
     pub hint_key: SecretKey,
     /// The psk of a session after a restore. Only that of generation 0 is ever used: it is in every backup.
     pub restore_psk: SecretKey,
+    /// What each side calls itself, sealed beside the last messages of a pairing.
+    pub profile_key: SecretKey,
     /// MACs by which each side shows that it arrived at the same secret.
     pub confirm_inviter: SecretKey,
     pub confirm_scanner: SecretKey,
@@ -94,6 +96,7 @@ impl RelationshipSecret {
             chain_scanner: ChainValue::from_key(self.0.derive(b"allod/rs/chain-scanner/1")),
             hint_key: self.0.derive(b"allod/rs/hint/1"),
             restore_psk: self.0.derive(b"allod/rs/restore-psk/1"),
+            profile_key: self.0.derive(b"allod/rs/profile/1"),
             confirm_inviter: self.confirm_key(Role::Inviter),
             confirm_scanner: self.confirm_key(Role::Scanner),
         }
@@ -134,7 +137,7 @@ impl fmt::Debug for RelationshipSecret {
 mod tests {
     use super::*;
 
-    fn bytes_of(keys: &KeySchedule) -> [[u8; 32]; 8] {
+    fn bytes_of(keys: &KeySchedule) -> [[u8; 32]; 9] {
         [
             *keys.session_psk.expose(),
             *keys.rekey_key.expose(),
@@ -142,6 +145,7 @@ mod tests {
             *keys.chain_scanner.to_bytes(),
             *keys.hint_key.expose(),
             *keys.restore_psk.expose(),
+            *keys.profile_key.expose(),
             *keys.confirm_inviter.expose(),
             *keys.confirm_scanner.expose(),
         ]

@@ -391,28 +391,27 @@ impl Said {
     }
 
     fn seal_fourth(&self, payload: &[u8], dice: &mut dyn CryptoRng) -> Vec<u8> {
-        let (key, aad) = self.sealing(4);
+        let (key, aad) = self.sealing(&self.split.from_second, 4);
         seal(&key, Domain::PairingMessage, &aad, payload, Padding::None, dice)
     }
 
     fn open_fourth(&self, sealed: &[u8]) -> Result<Zeroizing<Vec<u8>>, OpenError> {
-        let (key, aad) = self.sealing(4);
+        let (key, aad) = self.sealing(&self.split.from_second, 4);
         open(&key, Domain::PairingMessage, &aad, sealed, Padding::None)
     }
 
     fn seal_fifth(&self, payload: &[u8], dice: &mut dyn CryptoRng) -> Vec<u8> {
-        let (key, aad) = self.sealing(5);
+        let (key, aad) = self.sealing(&self.split.from_first, 5);
         seal(&key, Domain::PairingMessage, &aad, payload, Padding::None, dice)
     }
 
     fn open_fifth(&self, sealed: &[u8]) -> Result<Zeroizing<Vec<u8>>, OpenError> {
-        let (key, aad) = self.sealing(5);
+        let (key, aad) = self.sealing(&self.split.from_first, 5);
         open(&key, Domain::PairingMessage, &aad, sealed, Padding::None)
     }
 
-    /// Key and AAD of message 4 or 5: the inviter sends the even ones.
-    fn sealing(&self, message: u8) -> (SecretKey, Vec<u8>) {
-        let direction = if message % 2 == 0 { &self.split.from_second } else { &self.split.from_first };
+    /// Key and AAD of message 4 or 5. The split keys themselves are material of RS_0, and encrypt nothing.
+    fn sealing(&self, direction: &SecretKey, message: u8) -> (SecretKey, Vec<u8>) {
         let key = direction.derive_parts(&[b"allod/pair/message/1", &[message], &self.split.hash]);
         (key, Aad::new(b"pairing-message").hash(&self.split.hash).u8(message).finish())
     }

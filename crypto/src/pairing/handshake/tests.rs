@@ -451,7 +451,8 @@ fn the_secret_and_what_is_signed_depend_on_everything_said() {
     for (a, b) in [(9, 2), (1, 9), (2, 1)] {
         assert_ne!(base.0, outcome(&said, a, b).0);
     }
-    let changes: [(&str, fn(&mut Said)); 6] = [
+    type Change = fn(&mut Said);
+    let changes: [(&str, Change); 6] = [
         ("hash", |said| said.split.hash[0] ^= 1),
         ("inviter", |said| said.inviter[9] ^= 1),
         ("scanner", |said| said.scanner[9] ^= 1),
