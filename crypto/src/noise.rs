@@ -46,10 +46,32 @@ impl Handshake {
         dice: &mut dyn CryptoRng,
     ) -> Result<Handshake, HandshakeError> {
         let private = mine.to_bytes();
-        let resolver = Box::new(Resolver { seed: ephemeral_seed(&private, dice) });
+        let seed = ephemeral_seed(&private, dice);
+        Handshake::build(pattern, turn, &private, seed, theirs, psk, prologue)
+    }
+
+    /// A handshake that can take a first message and answer nothing: for checking whether one is genuine.
+    pub(crate) fn only_to_read(
+        pattern: &'static str,
+        psk: &SecretKey,
+        prologue: &[u8],
+    ) -> Result<Handshake, HandshakeError> {
+        // Neither key nor seed takes part: both would be used by the answer only.
+        Handshake::build(pattern, Turn::Second, &[1; DH_BYTES], SecretKey::from_bytes([0; 32]), None, psk, prologue)
+    }
+
+    fn build(
+        pattern: &'static str,
+        turn: Turn,
+        private: &[u8; DH_BYTES],
+        seed: SecretKey,
+        theirs: Option<&[u8; 32]>,
+        psk: &SecretKey,
+        prologue: &[u8],
+    ) -> Result<Handshake, HandshakeError> {
         let params: NoiseParams = pattern.parse().map_err(|_| HandshakeError)?;
-        let mut builder = Builder::with_resolver(params, resolver)
-            .local_private_key(private.as_slice())
+        let mut builder = Builder::with_resolver(params, Box::new(Resolver { seed }))
+            .local_private_key(private)
             .and_then(|builder| builder.psk(0, psk.expose()))
             .and_then(|builder| builder.prologue(prologue))
             .map_err(|_| HandshakeError)?;
@@ -222,5 +244,106 @@ impl Dh for X25519 {
 impl fmt::Debug for Handshake {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Handshake(..)")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde::Deserialize;
+
+    use super::*;
+    use crate::dice::{SeededDice as TestDice, StuckDice};
+
+    #[derive(Deserialize)]
+    struct Vectors {
+        vectors: Vec<Vector>,
+    }
+
+    #[derive(Deserialize)]
+    struct Vector {
+        protocol_name: String,
+        init_prologue: String,
+        init_psks: Vec<String>,
+        init_static: String,
+        init_ephemeral: String,
+        init_remote_static: String,
+        resp_static: String,
+        resp_ephemeral: String,
+        resp_remote_static: String,
+        handshake_hash: String,
+        messages: Vec<Message>,
+    }
+
+    #[derive(Deserialize)]
+    struct Message {
+        payload: String,
+        ciphertext: String,
+    }
+
+    #[test]
+    fn cacophony_agrees_about_kk_with_a_psk() {
+        let unhex = |text: &str| data_encoding::HEXLOWER.decode(text.as_bytes()).unwrap();
+        let vectors: Vectors = serde_json::from_str(include_str!("../vectors/noise.json")).unwrap();
+        let vector = &vectors.vectors[0];
+        let psk: [u8; 32] = unhex(&vector.init_psks[0]).try_into().unwrap();
+        let prologue = unhex(&vector.init_prologue);
+        let side = |private: &str, ephemeral: &str, remote: &str, turn| {
+            let (private, ephemeral, remote) = (unhex(private), unhex(ephemeral), unhex(remote));
+            let resolver = Box::new(Resolver { seed: SecretKey::from_bytes([0; 32]) });
+            let builder = Builder::with_resolver(vector.protocol_name.parse().unwrap(), resolver)
+                .local_private_key(&private)
+                .and_then(|builder| builder.remote_public_key(&remote))
+                .and_then(|builder| builder.psk(0, &psk))
+                .and_then(|builder| builder.prologue(&prologue))
+                .unwrap()
+                .fixed_ephemeral_key_for_testing_only(&ephemeral);
+            Handshake(match turn {
+                Turn::First => builder.build_initiator().unwrap(),
+                Turn::Second => builder.build_responder().unwrap(),
+            })
+        };
+        let remote = &vector.init_remote_static;
+        let mut first = side(&vector.init_static, &vector.init_ephemeral, remote, Turn::First);
+        let remote = &vector.resp_remote_static;
+        let mut second = side(&vector.resp_static, &vector.resp_ephemeral, remote, Turn::Second);
+        for (index, message) in vector.messages[..2].iter().enumerate() {
+            let (writer, reader) = if index == 0 { (&mut first, &mut second) } else { (&mut second, &mut first) };
+            let written = writer.write(&unhex(&message.payload)).unwrap();
+            assert_eq!(written, unhex(&message.ciphertext));
+            assert_eq!(*reader.read(&written).unwrap(), unhex(&message.payload));
+        }
+        let (first, second) = (first.finish().unwrap(), second.finish().unwrap());
+        assert_eq!(first.hash.as_slice(), unhex(&vector.handshake_hash));
+        assert_eq!(first.from_first.expose(), second.from_first.expose());
+        assert_eq!(first.from_second.expose(), second.from_second.expose());
+    }
+
+    #[test]
+    fn a_public_key_of_small_order_ends_the_handshake() {
+        let mut dh = X25519::default();
+        dh.set(&[9; 32]);
+        let mut out = [0; 32];
+        assert!(matches!(dh.dh(&[0; 32], &mut out), Err(snow::Error::Dh)));
+        assert!(matches!(dh.dh(&[9; 31], &mut out), Err(snow::Error::Dh)));
+        assert!(dh.dh(&[9; 32], &mut out).is_ok());
+    }
+
+    #[test]
+    fn ephemeral_keys_of_two_owners_differ_even_when_their_dice_are_stuck() {
+        let seed = |private| *ephemeral_seed(&[private; 32], &mut StuckDice).expose();
+        assert_ne!(seed(1), seed(2));
+        let mut dice = TestDice::new(1);
+        assert_ne!(ephemeral_seed(&[1; 32], &mut dice).expose(), ephemeral_seed(&[1; 32], &mut dice).expose());
+    }
+
+    #[test]
+    fn the_stream_from_a_seed_does_not_repeat() {
+        let mut dice = super::SeededDice { seed: SecretKey::from_bytes([1; 32]), block: 0 };
+        let mut bytes = [0; 96];
+        dice.try_fill_bytes(&mut bytes).unwrap();
+        let mut after = [0; 32];
+        dice.try_fill_bytes(&mut after).unwrap();
+        assert!(bytes.chunks(32).all(|block| block != after));
+        assert_ne!(bytes[..32], bytes[32..64]);
     }
 }

@@ -95,3 +95,64 @@ impl fmt::Debug for Phrase {
         f.write_str("Phrase(..)")
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::dice::SeededDice;
+
+    #[test]
+    fn a_phrase_reads_back_however_it_was_spaced_and_cased() {
+        let phrase = Phrase::random(&mut SeededDice::new(1));
+        let words = phrase.words();
+        for text in [words.join(" "), words.join("\n").to_uppercase(), format!("  {}\t", words.join("   "))] {
+            assert_eq!(Phrase::parse(&text).unwrap().root().expose(), phrase.root().expose());
+        }
+        assert_eq!(format!("{phrase:?}"), "Phrase(..)");
+    }
+
+    #[test]
+    fn bip_39_agrees() {
+        // The English vector of 32 zero bytes.
+        let text = format!("{}art", "abandon ".repeat(23));
+        assert_eq!(Phrase::parse(&text).unwrap().root().expose(), &[0; 32]);
+        assert_eq!(Phrase::from_root(&[0; 32]).words().join(" "), text);
+    }
+
+    #[test]
+    fn a_text_that_is_no_phrase_is_refused_with_what_is_wrong_with_it() {
+        let words = Phrase::random(&mut SeededDice::new(2)).words();
+        let refused = |words: &[&str]| Phrase::parse(&words.join(" ")).err();
+        assert_eq!(refused(&words[..23]), Some(PhraseError::WordCount { found: 23 }));
+        assert_eq!(refused(&[&words[..], &["zoo"]].concat()), Some(PhraseError::WordCount { found: 25 }));
+        assert_eq!(Phrase::parse("").err(), Some(PhraseError::WordCount { found: 0 }));
+        let mut mistyped = words;
+        mistyped[6] = "recieve";
+        assert_eq!(refused(&mistyped), Some(PhraseError::UnknownWord { position: 7 }));
+        let mut swapped = words;
+        swapped.swap(0, 1);
+        assert_ne!(words[0], words[1]);
+        assert_eq!(refused(&swapped), Some(PhraseError::Checksum));
+        assert_eq!(Phrase::parse(&"a".repeat(PHRASE_TEXT_MAX_BYTES + 1)).err(), Some(PhraseError::TooLong));
+        assert_eq!(Phrase::parse(&" ".repeat(PHRASE_TEXT_MAX_BYTES)).err(), Some(PhraseError::WordCount { found: 0 }));
+    }
+
+    #[test]
+    fn the_longest_phrase_fits() {
+        let longest = Language::English.word_list().iter().map(|word| word.len()).max().unwrap();
+        assert!(WORDS * (longest + 1) < PHRASE_TEXT_MAX_BYTES);
+    }
+
+    #[test]
+    fn the_keys_of_vault_and_backup_are_two() {
+        let phrase = Phrase::random(&mut SeededDice::new(3));
+        assert_ne!(phrase.backup_key().expose(), phrase.slot_key().expose());
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn any_text_is_read_or_refused(text: String) {
+            let _ = Phrase::parse(&text);
+        }
+    }
+}

@@ -60,6 +60,8 @@ pub struct KeySchedule {
     pub hint_key: SecretKey,
     /// The psk of a session after a restore. Only that of generation 0 is ever used: it is in every backup.
     pub restore_psk: SecretKey,
+    /// What each side calls itself, sealed beside the last messages of a pairing.
+    pub profile_key: SecretKey,
     /// MACs by which each side shows that it arrived at the same secret.
     pub confirm_inviter: SecretKey,
     pub confirm_scanner: SecretKey,
@@ -94,6 +96,7 @@ impl RelationshipSecret {
             chain_scanner: ChainValue::from_key(self.0.derive(b"allod/rs/chain-scanner/1")),
             hint_key: self.0.derive(b"allod/rs/hint/1"),
             restore_psk: self.0.derive(b"allod/rs/restore-psk/1"),
+            profile_key: self.0.derive(b"allod/rs/profile/1"),
             confirm_inviter: self.confirm_key(Role::Inviter),
             confirm_scanner: self.confirm_key(Role::Scanner),
         }
@@ -127,5 +130,60 @@ impl KeySchedule {
 impl fmt::Debug for RelationshipSecret {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("RelationshipSecret(..)")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn bytes_of(keys: &KeySchedule) -> [[u8; 32]; 9] {
+        [
+            *keys.session_psk.expose(),
+            *keys.rekey_key.expose(),
+            *keys.chain_inviter.to_bytes(),
+            *keys.chain_scanner.to_bytes(),
+            *keys.hint_key.expose(),
+            *keys.restore_psk.expose(),
+            *keys.profile_key.expose(),
+            *keys.confirm_inviter.expose(),
+            *keys.confirm_scanner.expose(),
+        ]
+    }
+
+    fn next(rekey: u8, for_inviter: u8, for_scanner: u8, context: &[u8]) -> KeySchedule {
+        let key = |byte| SecretKey::from_bytes([byte; 32]);
+        RelationshipSecret::next(&key(rekey), key(for_inviter), key(for_scanner), context).schedule()
+    }
+
+    #[test]
+    fn each_key_of_a_generation_is_its_own() {
+        let mut keys = bytes_of(&next(1, 2, 3, b"said"));
+        keys.sort_unstable();
+        assert!(keys.windows(2).all(|pair| pair[0] != pair[1]));
+    }
+
+    #[test]
+    fn the_next_generation_depends_on_every_part() {
+        let base = bytes_of(&next(1, 2, 3, b"said"));
+        assert_eq!(base, bytes_of(&next(1, 2, 3, b"said")));
+        let others = [next(9, 2, 3, b"said"), next(1, 9, 3, b"said"), next(1, 2, 9, b"said"), next(1, 2, 3, b"sai")];
+        for other in others.iter().map(bytes_of).chain([bytes_of(&next(1, 3, 2, b"said"))]) {
+            assert!(base.iter().zip(other).all(|(a, b)| *a != b));
+        }
+    }
+
+    #[test]
+    fn roles_name_their_keys_and_bytes() {
+        let keys = next(1, 2, 3, b"said");
+        assert_eq!(*keys.chain_of(Role::Inviter).to_bytes(), *keys.chain_inviter.to_bytes());
+        assert_eq!(*keys.chain_of(Role::Scanner).to_bytes(), *keys.chain_scanner.to_bytes());
+        assert_eq!(keys.confirm_key_of(Role::Inviter).expose(), keys.confirm_inviter.expose());
+        assert_eq!(keys.confirm_key_of(Role::Scanner).expose(), keys.confirm_scanner.expose());
+        for role in [Role::Inviter, Role::Scanner] {
+            assert_eq!(Role::from_byte(role.byte()), Some(role));
+            assert_eq!(role.other().other(), role);
+        }
+        assert_eq!((Role::from_byte(0), Role::from_byte(3)), (None, None));
     }
 }

@@ -52,6 +52,8 @@ pub enum Domain {
     SessionMessage,
     /// The last two messages of a pairing.
     PairingMessage,
+    /// What a side calls itself, beside the last messages of a pairing.
+    Profile,
     /// The content of a gossip hint.
     Hint,
     /// A part of a backup file.
@@ -60,7 +62,7 @@ pub enum Domain {
 
 impl Domain {
     /// Every domain there is, for tests and documents.
-    pub const ALL: [Domain; 11] = [
+    pub const ALL: [Domain; 12] = [
         Domain::VaultSlot,
         Domain::VaultContent,
         Domain::BucketKeys,
@@ -70,6 +72,7 @@ impl Domain {
         Domain::Cell,
         Domain::SessionMessage,
         Domain::PairingMessage,
+        Domain::Profile,
         Domain::Hint,
         Domain::Backup,
     ];
@@ -86,6 +89,7 @@ impl Domain {
             Domain::Cell => "allod/cell/1",
             Domain::SessionMessage => "allod/session-message/1",
             Domain::PairingMessage => "allod/pairing-message/1",
+            Domain::Profile => "allod/profile/1",
             Domain::Hint => "allod/hint/1",
             Domain::Backup => "allod/backup/1",
         }
@@ -445,3 +449,6 @@ fn padme(length: usize) -> usize {
     let mask = (1_usize << (exponent - kept_bits.min(exponent))) - 1;
     (length + mask) & !mask
 }
+
+#[cfg(test)]
+mod tests;

@@ -201,3 +201,191 @@ impl ReplayWindow {
         self.seen[word] &= !bit;
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::dice::{SeededDice, StuckDice};
+
+    /// Two nodes that paired: their static keys and their psk.
+    struct World {
+        phone: AgreementIdentity,
+        shop: AgreementIdentity,
+        psk: SecretKey,
+        dice: SeededDice,
+    }
+
+    impl World {
+        fn seeded(seed: u64) -> World {
+            let mut dice = SeededDice::new(seed);
+            World {
+                phone: AgreementIdentity::random(&mut dice),
+                shop: AgreementIdentity::random(&mut dice),
+                psk: SecretKey::random(&mut dice),
+                dice,
+            }
+        }
+
+        fn start(&mut self, prologue: &[u8]) -> (SessionInitiator, Vec<u8>) {
+            SessionInitiator::start(&self.phone, &self.shop.public(), &self.psk, prologue, &mut self.dice).unwrap()
+        }
+
+        fn answer(
+            &mut self,
+            prologue: &[u8],
+            first: &[u8],
+            payload: &[u8],
+        ) -> Result<(Vec<u8>, SessionKeys), HandshakeError> {
+            answer(&self.shop, &self.phone.public(), &self.psk, prologue, first, payload, &mut self.dice)
+        }
+
+        fn session(&mut self) -> (SessionKeys, SessionKeys) {
+            let (initiator, first) = self.start(b"prologue");
+            let (second, shop) = self.answer(b"prologue", &first, b"hello").unwrap();
+            let (phone, payload) = initiator.finish(&second).unwrap();
+            assert_eq!(payload.as_slice(), b"hello");
+            (phone, shop)
+        }
+    }
+
+    #[test]
+    fn after_one_round_trip_each_side_opens_what_the_other_seals() {
+        let mut world = World::seeded(1);
+        let (phone, shop) = world.session();
+        assert_eq!(phone.hash(), shop.hash());
+        let mut dice = SeededDice::new(2);
+        for (from, to) in [(&phone, &shop), (&shop, &phone)] {
+            let sealed = from.seal_message(3, MessageKind::Request, b"sync", &mut dice);
+            assert_eq!(to.open_message(3, MessageKind::Request, &sealed).unwrap().as_slice(), b"sync");
+            assert_eq!(from.open_message(3, MessageKind::Request, &sealed).err(), Some(OpenError), "no echo");
+            assert_eq!(to.open_message(4, MessageKind::Request, &sealed).err(), Some(OpenError), "no other counter");
+            assert_eq!(to.open_message(3, MessageKind::Answer, &sealed).err(), Some(OpenError), "no other kind");
+        }
+    }
+
+    #[test]
+    fn a_message_of_one_session_is_nothing_in_the_next() {
+        let mut world = World::seeded(3);
+        let (phone, _) = world.session();
+        let (_, shop) = world.session();
+        let sealed = phone.seal_message(0, MessageKind::Request, b"sync", &mut world.dice);
+        assert_eq!(shop.open_message(0, MessageKind::Request, &sealed).err(), Some(OpenError));
+    }
+
+    #[test]
+    fn another_psk_prologue_or_key_is_refused_at_the_first_message() {
+        let mut world = World::seeded(4);
+        let (_, first) = world.start(b"prologue");
+        assert_eq!(world.answer(b"another", &first, b"").err(), Some(HandshakeError));
+        let psk = std::mem::replace(&mut world.psk, SecretKey::from_bytes([9; 32]));
+        assert_eq!(world.answer(b"prologue", &first, b"").err(), Some(HandshakeError));
+        world.psk = psk;
+        let phone = std::mem::replace(&mut world.phone, AgreementIdentity::from_bytes(&[9; 32]));
+        assert_eq!(world.answer(b"prologue", &first, b"").err(), Some(HandshakeError));
+        world.phone = phone;
+        world.shop = AgreementIdentity::from_bytes(&[9; 32]);
+        assert_eq!(world.answer(b"prologue", &first, b"").err(), Some(HandshakeError));
+    }
+
+    #[test]
+    fn an_answer_by_somebody_else_is_refused() {
+        let mut world = World::seeded(5);
+        let (initiator, first) = world.start(b"prologue");
+        let (other, _) = world.start(b"prologue");
+        let (second, _) = world.answer(b"prologue", &first, b"hello").unwrap();
+        assert_eq!(other.finish(&second).err(), Some(HandshakeError), "an answer to another first message");
+        assert!(initiator.finish(&second).is_ok());
+    }
+
+    #[test]
+    fn every_flipped_byte_of_both_messages_is_refused() {
+        let mut world = World::seeded(6);
+        let (_, first) = world.start(b"prologue");
+        assert_eq!(first.len(), FIRST_MESSAGE_BYTES);
+        for byte in 0..first.len() {
+            let mut broken = first.clone();
+            broken[byte] ^= 0x40;
+            assert_eq!(world.answer(b"prologue", &broken, b"").err(), Some(HandshakeError), "byte {byte}");
+        }
+        assert_eq!(world.answer(b"prologue", &first[1..], b"").err(), Some(HandshakeError));
+        assert_eq!(world.answer(b"prologue", &[&first[..], &[0]].concat(), b"").err(), Some(HandshakeError));
+        assert_eq!(world.answer(b"prologue", &[0; FIRST_MESSAGE_BYTES], b"").err(), Some(HandshakeError));
+        let length = world.answer(b"prologue", &first, b"hello").unwrap().0.len();
+        for byte in 0..length {
+            let (initiator, first) = world.start(b"prologue");
+            let (mut second, _) = world.answer(b"prologue", &first, b"hello").unwrap();
+            second[byte] ^= 0x40;
+            assert_eq!(initiator.finish(&second).err(), Some(HandshakeError), "byte {byte}");
+        }
+    }
+
+    #[test]
+    fn a_static_key_of_small_order_starts_no_session() {
+        let mut world = World::seeded(7);
+        let refused = SessionInitiator::start(&world.phone, &[0; 32], &world.psk, b"prologue", &mut world.dice).err();
+        assert_eq!(refused, Some(HandshakeError));
+    }
+
+    #[test]
+    fn the_longest_payload_passes_and_no_longer_one() {
+        let mut world = World::seeded(8);
+        let (initiator, first) = world.start(b"prologue");
+        let longest = vec![1; SESSION_PAYLOAD_MAX_BYTES];
+        let (second, _) = world.answer(b"prologue", &first, &longest).unwrap();
+        assert_eq!(*initiator.finish(&second).unwrap().1, longest);
+        let refused = world.answer(b"prologue", &first, &vec![1; SESSION_PAYLOAD_MAX_BYTES + 1]);
+        assert_eq!(refused.err(), Some(HandshakeError));
+    }
+
+    #[test]
+    fn two_sessions_under_stuck_dice_still_seal_no_two_messages_alike() {
+        let mut world = World::seeded(9);
+        let (phone, _) = world.session();
+        let seal = |counter, bytes: &[u8]| phone.seal_message(counter, MessageKind::Request, bytes, &mut StuckDice);
+        assert_ne!(seal(1, b"a")[3..27], seal(1, b"b")[3..27]);
+        assert_ne!(seal(1, b"a")[3..27], seal(2, b"a")[3..27]);
+    }
+
+    #[test]
+    fn a_counter_is_accepted_once_in_any_order() {
+        let mut window = ReplayWindow::default();
+        for counter in [5, 3, 4, 0, 1023, 1, 1024, 1027] {
+            assert!(window.accept(counter), "{counter}");
+            assert!(!window.accept(counter), "{counter}");
+        }
+        assert!(!window.accept(3), "seen, and 1,024 behind");
+        assert!(!window.accept(2), "never seen, but too far behind");
+        assert!(window.accept(6));
+    }
+
+    #[test]
+    fn a_leap_forgets_what_it_leaves_behind_and_nothing_else() {
+        let mut window = ReplayWindow::default();
+        assert!((0..REPLAY_WINDOW_MESSAGES).all(|counter| window.accept(counter)));
+        let newest = 10 * REPLAY_WINDOW_MESSAGES + 7;
+        assert!(window.accept(newest));
+        let oldest = newest + 1 - REPLAY_WINDOW_MESSAGES;
+        assert!(!window.accept(oldest - 1));
+        assert!((oldest..newest).all(|counter| window.accept(counter)));
+        assert!((oldest..=newest).all(|counter| !window.accept(counter)));
+        assert!(!window.accept(u64::MAX), "no counter without a successor");
+        assert!(window.accept(u64::MAX - 1));
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn the_window_agrees_with_a_set(counters in proptest::collection::vec(0_u64..3000, 0..600)) {
+            let mut window = ReplayWindow::default();
+            let mut seen = std::collections::BTreeSet::new();
+            for counter in counters {
+                let newest = seen.last().copied();
+                let is_fresh = newest.is_none_or(|newest| counter + REPLAY_WINDOW_MESSAGES > newest);
+                let expected = is_fresh && !seen.contains(&counter);
+                proptest::prop_assert_eq!(window.accept(counter), expected);
+                if expected {
+                    seen.insert(counter);
+                }
+            }
+        }
+    }
+}

@@ -340,3 +340,6 @@ fn new_passphrase(protection: Protection<'_>, cost: Cost, dice: &mut dyn CryptoR
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -98,3 +98,83 @@ fn usable_key(public: &[u8; PUBLIC_BYTES]) -> Result<EncapsulationKey, BadXWing>
     }
     EncapsulationKey::try_from(public.as_slice()).map_err(|_| BadXWing)
 }
+
+#[cfg(test)]
+mod tests {
+    use serde::Deserialize;
+
+    use super::*;
+    use crate::dice::{GivenDice, SeededDice};
+
+    #[derive(Deserialize)]
+    struct Vectors {
+        vectors: Vec<Vector>,
+    }
+
+    #[derive(Deserialize)]
+    struct Vector {
+        eseed: String,
+        ss: String,
+        sk: String,
+        pk: String,
+        ct: String,
+    }
+
+    #[test]
+    fn the_draft_agrees() {
+        let unhex = |text: &str| data_encoding::HEXLOWER.decode(text.as_bytes()).unwrap();
+        let vectors: Vectors = serde_json::from_str(include_str!("../vectors/xwing.json")).unwrap();
+        assert_eq!(vectors.vectors.len(), 3);
+        for vector in vectors.vectors {
+            let secret = XWingSecret::generate(&mut GivenDice(unhex(&vector.sk)));
+            assert_eq!(secret.public().as_slice(), unhex(&vector.pk));
+            let (ciphertext, shared) = encapsulate(&secret.public(), &mut GivenDice(unhex(&vector.eseed))).unwrap();
+            assert_eq!(ciphertext.as_slice(), unhex(&vector.ct));
+            assert_eq!(shared.expose().as_slice(), unhex(&vector.ss));
+            assert_eq!(secret.decapsulate(&ciphertext).unwrap().expose(), shared.expose());
+        }
+    }
+
+    #[test]
+    fn a_seed_comes_back_from_where_it_was_sealed() {
+        let secret = XWingSecret::generate(&mut SeededDice::new(1));
+        assert_eq!(XWingSecret::from_bytes(&secret.to_bytes()).public(), secret.public());
+        assert_eq!(format!("{secret:?}"), "XWingSecret(..)");
+    }
+
+    #[test]
+    fn a_changed_ciphertext_or_another_key_yields_another_secret() {
+        let mut dice = SeededDice::new(2);
+        let secret = XWingSecret::generate(&mut dice);
+        let seed = secret.to_bytes();
+        let (ciphertext, shared) = encapsulate(&secret.public(), &mut dice).unwrap();
+        for byte in (0..CIPHERTEXT_BYTES).step_by(97).chain([1088, CIPHERTEXT_BYTES - 1]) {
+            let mut broken = ciphertext;
+            broken[byte] ^= 1;
+            let other = XWingSecret::from_bytes(&seed).decapsulate(&broken).unwrap();
+            assert_ne!(other.expose(), shared.expose(), "byte {byte}");
+        }
+        let other = XWingSecret::generate(&mut dice).decapsulate(&ciphertext).unwrap();
+        assert_ne!(other.expose(), shared.expose());
+    }
+
+    #[test]
+    fn halves_that_contribute_nothing_and_keys_that_are_not_canonical_are_refused() {
+        let mut dice = SeededDice::new(3);
+        let secret = XWingSecret::generate(&mut dice);
+        let (mut ciphertext, _) = encapsulate(&secret.public(), &mut dice).unwrap();
+
+        let mut public = secret.public();
+        public[PUBLIC_BYTES - AGREEMENT_BYTES..].fill(0);
+        assert_eq!(encapsulate(&public, &mut dice).err(), Some(BadXWing));
+        assert!(!is_usable(&public) && is_usable(&secret.public()));
+
+        // A coefficient of 4095 is not below ML-KEM's modulus of 3329.
+        let mut public = secret.public();
+        public[..2].fill(0xff);
+        assert_eq!(encapsulate(&public, &mut dice).err(), Some(BadXWing));
+
+        ciphertext[CIPHERTEXT_BYTES - AGREEMENT_BYTES..].fill(0);
+        assert_eq!(secret.decapsulate(&ciphertext).err(), Some(BadXWing));
+    }
+}
