@@ -4,6 +4,7 @@
 //! invitation is judged where invitations are parsed. Text of upper-case letters, digits and `:` (as `ALLOD:` and
 //! Base32 are) gives the smallest code.
 
+mod detect;
 mod read;
 mod render;
 
