@@ -210,10 +210,6 @@ pub enum Command {
     Forget {
         peer: String,
     },
-    /// What a person's grants still wait for after a restore.
-    Resume {
-        peer: String,
-    },
     // Lending.
     Ask {
         lending: Lending,

@@ -1,9 +1,6 @@
 //! What the engine wants done in the world, once what it depends on is durable.
 
-use crate::{
-    command::{Happening, Outcome, Ticket},
-    id::RelationshipId,
-};
+use crate::command::{Happening, Outcome, Ticket};
 
 /// Which of the two request-response protocols.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -19,10 +16,10 @@ pub enum Channel {
 pub enum Message {
     /// Bytes that no log holds: handshakes.
     Bytes(Vec<u8>),
-    /// What this session's peer does not have yet, as a request of ours.
-    Sync { relationship: RelationshipId, session: SessionId },
+    /// What this session's peer does not have yet, as the request of this errand.
+    Sync { session: SessionId, errand: u64 },
     /// The same, as the answer to the request with this counter.
-    SyncAnswer { relationship: RelationshipId, session: SessionId, counter: u64 },
+    SyncAnswer { session: SessionId, counter: u64 },
 }
 
 /// One live session.

@@ -30,4 +30,6 @@ pub enum Event {
     Hint { topic: u8, bytes: Vec<u8> },
     /// The vault file on the disk is the newest.
     VaultReplaced,
+    /// The node is about to stop: what is only in memory and worth keeping is written.
+    Closing,
 }

@@ -57,6 +57,7 @@ impl Job {
         let mut id = [0; 16];
         tx.dice.fill_bytes(&mut id);
         tx.put(&Key::job(id), &self);
+        tx.note_job();
     }
 
     /// The first job that there is.

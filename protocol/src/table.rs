@@ -376,13 +376,13 @@ impl Key {
     }
 
     #[must_use]
-    pub fn uses(grant: GrantId, selector: u16) -> Self {
-        Self::of(Table::Uses, &[grant.as_bytes(), &selector.to_be_bytes()])
+    pub fn uses(relationship: RelationshipId, grant: GrantId, selector: u16) -> Self {
+        Self::of(Table::Uses, &[relationship.as_bytes(), grant.as_bytes(), &selector.to_be_bytes()])
     }
 
     #[must_use]
-    pub fn uses_of(grant: GrantId) -> Self {
-        Self::of(Table::Uses, &[grant.as_bytes()])
+    pub fn uses_of(relationship: RelationshipId) -> Self {
+        Self::of(Table::Uses, &[relationship.as_bytes()])
     }
 
     #[must_use]

@@ -75,18 +75,44 @@ pub struct Tx<'a> {
     batch: Batch,
     effects: Vec<Effect>,
     touched: BTreeSet<RelationshipId>,
+    started_job: bool,
 }
 
 impl<'a> Tx<'a> {
     /// A step over `view` that has written nothing.
     pub fn new(view: &'a dyn View, vault: &'a Vault, dice: &'a mut dyn CryptoRng, now: Now) -> Self {
-        Self { view, vault, dice, now, batch: Batch::new(), effects: Vec::new(), touched: BTreeSet::new() }
+        Self {
+            view,
+            vault,
+            dice,
+            now,
+            batch: Batch::new(),
+            effects: Vec::new(),
+            touched: BTreeSet::new(),
+            started_job: false,
+        }
     }
 
-    /// What it wrote, what it wants done, and which relationships have something new to say.
+    /// What it wrote and what it wants done.
     #[must_use]
-    pub fn finish(self) -> (Batch, Vec<Effect>, BTreeSet<RelationshipId>) {
-        (self.batch, self.effects, self.touched)
+    pub fn finish(self) -> (Batch, Vec<Effect>) {
+        (self.batch, self.effects)
+    }
+
+    /// Which relationships have something new to say, since this was last asked.
+    pub fn take_touched(&mut self) -> BTreeSet<RelationshipId> {
+        std::mem::take(&mut self.touched)
+    }
+
+    /// Notes that there is long work to be done.
+    pub fn note_job(&mut self) {
+        self.started_job = true;
+    }
+
+    /// Whether this step left long work to be done.
+    #[must_use]
+    pub fn started_job(&self) -> bool {
+        self.started_job
     }
 
     /// How much it wrote so far.

@@ -49,10 +49,7 @@ pub(super) struct Effort {
 
 impl Effort {
     pub(super) fn of_pixels(pixels_left: u64) -> Self {
-        Self {
-            pixels_left,
-            candidates_left: CANDIDATES_MAX,
-        }
+        Self { pixels_left, candidates_left: CANDIDATES_MAX }
     }
 
     /// Looks for a code, dark on light. A picture beyond what is left of the effort gives nothing.
@@ -62,14 +59,11 @@ impl Effort {
             return Look::Nothing;
         };
         self.pixels_left = pixels_left;
-        unless_it_panics(|| self.candidates(grey))
-            .flatten()
-            .unwrap_or(Look::Nothing)
+        unless_it_panics(|| self.candidates(grey)).flatten().unwrap_or(Look::Nothing)
     }
 
     fn candidates(&mut self, grey: &GrayImage) -> Option<Look> {
-        let source =
-            Luma8Source::new_with_slice(grey.as_raw(), grey.width(), grey.height()).ok()?;
+        let source = Luma8Source::new_with_slice(grey.as_raw(), grey.width(), grey.height()).ok()?;
         let binarizer = HybridBinarizer::new(source);
         let modules = binarizer.get_black_matrix().ok()?;
         let candidates = GenerateFinderPatternSets(&mut finder_patterns(modules)?);
@@ -88,9 +82,7 @@ impl Effort {
         }
         let likeliest = candidates.first()?;
         let sides = likeliest.bl.size + likeliest.tl.size + likeliest.tr.size;
-        Some(Look::Unread {
-            module_pixels: sides as f32 / (3.0 * FINDER_PATTERN_MODULES),
-        })
+        Some(Look::Unread { module_pixels: sides as f32 / (3.0 * FINDER_PATTERN_MODULES) })
     }
 }
 
@@ -103,8 +95,7 @@ fn finder_patterns(modules: &BitMatrix) -> Option<Vec<ConcentricPattern>> {
         let rows = BAND_ROWS.min(height - top);
         for mut pattern in FindFinderPatterns(&band(modules, top, rows)?, true, 0) {
             pattern.p.y += top as f32;
-            let seen_before =
-                |old: &ConcentricPattern| Point::distance(old.p, pattern.p) < old.size as f32 / 2.0;
+            let seen_before = |old: &ConcentricPattern| Point::distance(old.p, pattern.p) < old.size as f32 / 2.0;
             if !patterns.iter().any(seen_before) {
                 patterns.push(pattern);
             }
@@ -173,12 +164,8 @@ mod tests {
     }
 
     fn modules(grey: &GrayImage) -> BitMatrix {
-        let source =
-            Luma8Source::new_with_slice(grey.as_raw(), grey.width(), grey.height()).unwrap();
-        HybridBinarizer::new(source)
-            .get_black_matrix()
-            .unwrap()
-            .clone()
+        let source = Luma8Source::new_with_slice(grey.as_raw(), grey.width(), grey.height()).unwrap();
+        HybridBinarizer::new(source).get_black_matrix().unwrap().clone()
     }
 
     #[test]
@@ -189,11 +176,7 @@ mod tests {
         let began = Instant::now();
         let mut effort = Effort::of_pixels(u64::MAX);
         assert!(matches!(effort.look(&tiled(4_000, 3_000)), Look::Nothing));
-        assert!(
-            began.elapsed() < Duration::from_secs(60),
-            "{:?}",
-            began.elapsed()
-        );
+        assert!(began.elapsed() < Duration::from_secs(60), "{:?}", began.elapsed());
     }
 
     #[test]
@@ -203,10 +186,7 @@ mod tests {
         assert!(matches!(effort.look(&tiles), Look::Unread { .. }));
         assert!(effort.candidates_left < CANDIDATES_MAX);
         effort.candidates_left = 0;
-        assert!(matches!(
-            effort.look(&drawn("ALLOD:A")),
-            Look::Unread { .. }
-        ));
+        assert!(matches!(effort.look(&drawn("ALLOD:A")), Look::Unread { .. }));
     }
 
     #[test]
@@ -224,10 +204,7 @@ mod tests {
             let mut wall = GrayImage::from_pixel(300, 1_500, Luma([230]));
             image::imageops::replace(&mut wall, &drawn("ALLOD:A"), 20, top);
             let mut effort = Effort::of_pixels(u64::MAX);
-            assert!(
-                matches!(effort.look(&wall), Look::Text(text) if *text == "ALLOD:A"),
-                "at {top}"
-            );
+            assert!(matches!(effort.look(&wall), Look::Text(text) if *text == "ALLOD:A"), "at {top}");
         }
     }
 

@@ -66,33 +66,24 @@ pub enum ReadError {
 /// [`ReadError`] says at which step it ended; its numbers are for the person who took the picture.
 pub fn read(file: &[u8]) -> Result<Zeroizing<String>, ReadError> {
     if file.len() > PICTURE_SIZE_MAX_BYTES {
-        return Err(ReadError::TooManyBytes {
-            size_bytes: file.len(),
-        });
+        return Err(ReadError::TooManyBytes { size_bytes: file.len() });
     }
     let picture = unless_it_panics(|| decode(file)).unwrap_or(Err(ReadError::NotAPicture))?;
     let (width, height) = (picture.width(), picture.height());
     let greys = unless_it_panics(|| grounds(picture)).unwrap_or_default();
     let mut effort = Effort::of_pixels(PIXELS_SEARCHED_MAX);
-    greys
-        .iter()
-        .find_map(|grey| Search::new(grey, &mut effort).everywhere())
-        .ok_or(ReadError::NoCode { width, height })
+    greys.iter().find_map(|grey| Search::new(grey, &mut effort).everywhere()).ok_or(ReadError::NoCode { width, height })
 }
 
 /// Decodes the file after its header was judged.
 fn decode(file: &[u8]) -> Result<DynamicImage, ReadError> {
     let mut limits = Limits::default();
     limits.max_alloc = Some(DECODING_MEMORY_MAX_BYTES);
-    let mut reader = ImageReader::new(Cursor::new(file))
-        .with_guessed_format()
-        .map_err(|_| ReadError::NotAPicture)?;
+    let mut reader = ImageReader::new(Cursor::new(file)).with_guessed_format().map_err(|_| ReadError::NotAPicture)?;
     reader.limits(limits);
     let decoder = reader.into_decoder().map_err(|_| ReadError::NotAPicture)?;
     let (width, height) = decoder.dimensions();
-    if u64::from(width) * u64::from(height) > PICTURE_PIXELS_MAX
-        || decoder.total_bytes() > DECODING_MEMORY_MAX_BYTES
-    {
+    if u64::from(width) * u64::from(height) > PICTURE_PIXELS_MAX || decoder.total_bytes() > DECODING_MEMORY_MAX_BYTES {
         return Err(ReadError::TooLarge { width, height });
     }
     DynamicImage::from_decoder(decoder).map_err(|_| ReadError::NotAPicture)
@@ -137,11 +128,7 @@ enum Polarity {
 
 impl<'a> Search<'a> {
     fn new(grey: &'a GrayImage, effort: &'a mut Effort) -> Self {
-        Self {
-            grey,
-            effort,
-            unread: None,
-        }
+        Self { grey, effort, unread: None }
     }
 
     /// Shows the picture in every way, the likeliest first.
@@ -167,48 +154,34 @@ impl<'a> Search<'a> {
 
     /// As it is, then as a negative.
     fn both_ways(&mut self, grey: &GrayImage, scale: f32) -> Option<Zeroizing<String>> {
-        self.once(grey, scale, Polarity::Picture)
-            .or_else(|| self.once(&negative(grey), scale, Polarity::Negative))
+        self.once(grey, scale, Polarity::Picture).or_else(|| self.once(&negative(grey), scale, Polarity::Negative))
     }
 
     /// Out of focus, a code is found by its three large squares and its modules run into each other. The squares say
     /// how large a module is, and so how wide the smear that is taken back.
     fn sharpened(&mut self) -> Option<Zeroizing<String>> {
-        let Unread {
-            module_pixels,
-            polarity,
-        } = self.unread?;
+        let Unread { module_pixels, polarity } = self.unread?;
         let scale = SHARPENED_MODULE_PIXELS / module_pixels;
         let scaled = self.scaled(scale, FilterType::CatmullRom)?;
-        SHARPENINGS
-            .into_iter()
-            .find_map(|(radius_modules, strength)| {
-                let smear = imageops::fast_blur(&scaled, radius_modules * SHARPENED_MODULE_PIXELS);
-                let mut sharp = scaled.clone();
-                for (pixel, smeared) in sharp.iter_mut().zip(smear.iter()) {
-                    let (here, around) = (f32::from(*pixel), f32::from(*smeared));
-                    *pixel = (here + strength * (here - around)).clamp(0.0, 255.0) as u8;
-                }
-                match polarity {
-                    Polarity::Picture => self.once(&sharp, scale, polarity),
-                    Polarity::Negative => self.once(&negative(&sharp), scale, polarity),
-                }
-            })
+        SHARPENINGS.into_iter().find_map(|(radius_modules, strength)| {
+            let smear = imageops::fast_blur(&scaled, radius_modules * SHARPENED_MODULE_PIXELS);
+            let mut sharp = scaled.clone();
+            for (pixel, smeared) in sharp.iter_mut().zip(smear.iter()) {
+                let (here, around) = (f32::from(*pixel), f32::from(*smeared));
+                *pixel = (here + strength * (here - around)).clamp(0.0, 255.0) as u8;
+            }
+            match polarity {
+                Polarity::Picture => self.once(&sharp, scale, polarity),
+                Polarity::Negative => self.once(&negative(&sharp), scale, polarity),
+            }
+        })
     }
 
-    fn once(
-        &mut self,
-        grey: &GrayImage,
-        scale: f32,
-        polarity: Polarity,
-    ) -> Option<Zeroizing<String>> {
+    fn once(&mut self, grey: &GrayImage, scale: f32, polarity: Polarity) -> Option<Zeroizing<String>> {
         match self.effort.look(grey) {
             Look::Text(text) => Some(text),
             Look::Unread { module_pixels } => {
-                self.unread.get_or_insert(Unread {
-                    module_pixels: module_pixels / scale,
-                    polarity,
-                });
+                self.unread.get_or_insert(Unread { module_pixels: module_pixels / scale, polarity });
                 None
             }
             Look::Nothing => None,
@@ -257,16 +230,8 @@ mod tests {
         let mut found: Vec<_> = fs::read_dir(pictures())
             .expect("the pictures are beside the crates")
             .map(|entry| entry.unwrap().path())
-            .filter(|path| {
-                path.extension()
-                    .is_some_and(|end| end == "png" || end == "jpg")
-            })
-            .map(|path| {
-                (
-                    path.file_name().unwrap().to_string_lossy().into_owned(),
-                    path,
-                )
-            })
+            .filter(|path| path.extension().is_some_and(|end| end == "png" || end == "jpg"))
+            .map(|path| (path.file_name().unwrap().to_string_lossy().into_owned(), path))
             .filter(|(name, _)| wanted(name))
             .map(|(name, path)| (name, fs::read(path).unwrap()))
             .collect();
@@ -313,42 +278,23 @@ mod tests {
                 Err(why) => Some(format!("{name}: {why}")),
             })
             .collect();
-        assert!(
-            missed.is_empty(),
-            "{} of {}: {missed:#?}",
-            missed.len(),
-            pictures.len()
-        );
+        assert!(missed.is_empty(), "{} of {}: {missed:#?}", missed.len(), pictures.len());
     }
 
     #[test]
     fn a_code_that_is_no_invitation_gives_its_text() {
         let pictures = pictures_named(|name| name.starts_with("other-"));
         assert_eq!(pictures.len(), 1);
-        assert_eq!(
-            *read(&pictures[0].1).unwrap(),
-            "https://example.org/menu?table=12"
-        );
+        assert_eq!(*read(&pictures[0].1).unwrap(), "https://example.org/menu?table=12");
     }
 
     #[test]
     fn a_picture_without_a_code_gives_its_size() {
-        let sizes: Vec<_> = pictures_named(|name| name.starts_with("none-"))
-            .iter()
-            .map(|(_, file)| read(file).unwrap_err())
-            .collect();
+        let sizes: Vec<_> =
+            pictures_named(|name| name.starts_with("none-")).iter().map(|(_, file)| read(file).unwrap_err()).collect();
         assert_eq!(
             sizes,
-            [
-                ReadError::NoCode {
-                    width: 640,
-                    height: 480
-                },
-                ReadError::NoCode {
-                    width: 640,
-                    height: 51
-                },
-            ]
+            [ReadError::NoCode { width: 640, height: 480 }, ReadError::NoCode { width: 640, height: 51 },]
         );
     }
 
@@ -393,10 +339,7 @@ mod tests {
         };
         // The last is within the pixels and beyond the memory: each takes eight bytes.
         for (width, height) in [(65_000, 65_000), (8_001, 6_250), (8_000, 6_250)] {
-            assert_eq!(
-                read(&claim(width, height)),
-                Err(ReadError::TooLarge { width, height })
-            );
+            assert_eq!(read(&claim(width, height)), Err(ReadError::TooLarge { width, height }));
         }
     }
 
@@ -405,13 +348,8 @@ mod tests {
         let mut file = Vec::new();
         let encoder = image::codecs::jpeg::JpegEncoder::new(&mut file);
         let small = GrayImage::from_pixel(64, 64, Luma([255]));
-        encoder
-            .write_image(&small, 64, 64, ExtendedColorType::L8)
-            .unwrap();
-        let frame = file
-            .windows(2)
-            .position(|marker| marker == [0xff, 0xc0])
-            .unwrap();
+        encoder.write_image(&small, 64, 64, ExtendedColorType::L8).unwrap();
+        let frame = file.windows(2).position(|marker| marker == [0xff, 0xc0]).unwrap();
         let claimed = 65_000_u16.to_be_bytes();
         file[frame + 5..frame + 7].copy_from_slice(&claimed);
         file[frame + 7..frame + 9].copy_from_slice(&claimed);
@@ -421,9 +359,7 @@ mod tests {
 
     fn crc32(bytes: &[u8]) -> u32 {
         !bytes.iter().fold(!0_u32, |sum, byte| {
-            (0..8).fold(sum ^ u32::from(*byte), |sum, _| {
-                (sum >> 1) ^ (0xEDB8_8320 * (sum & 1))
-            })
+            (0..8).fold(sum ^ u32::from(*byte), |sum, _| (sum >> 1) ^ (0xEDB8_8320 * (sum & 1)))
         })
     }
 
@@ -440,18 +376,13 @@ mod tests {
 
     #[test]
     fn a_picture_of_one_pixel_holds_nothing() {
-        let none = Err(ReadError::NoCode {
-            width: 1,
-            height: 1,
-        });
+        let none = Err(ReadError::NoCode { width: 1, height: 1 });
         assert_eq!(read(&png(&GrayImage::new(1, 1))), none);
     }
 
     #[test]
     fn cut_off_files_give_the_right_text_or_an_error() {
-        for (name, file) in
-            pictures_named(|name| ["angle-15-120.png", "blur-160.jpg"].contains(&name))
-        {
+        for (name, file) in pictures_named(|name| ["angle-15-120.png", "blur-160.jpg"].contains(&name)) {
             for end in (0..file.len()).step_by(97) {
                 if let Ok(text) = read(&file[..end]) {
                     assert_eq!(*text, expected(&name), "{name} cut at {end}");
@@ -495,9 +426,7 @@ mod tests {
         // Whole modules are turned over, so that the decoder goes past its finder patterns and into its error correction.
         let mut number = numbers(0x0a11_0d03);
         let text = expected("invitation-160.png");
-        let drawn = image::load_from_memory(&Code::of(&text).unwrap().png())
-            .unwrap()
-            .into_luma8();
+        let drawn = image::load_from_memory(&Code::of(&text).unwrap().png()).unwrap().into_luma8();
         let side = drawn.width() / 8;
         let mut read_well = 0;
         for round in 0..120 {
@@ -529,9 +458,7 @@ mod tests {
             (code.to_luma_alpha8().into_raw(), ExtendedColorType::La8),
         ] {
             let mut file = Vec::new();
-            image::codecs::png::PngEncoder::new(&mut file)
-                .write_image(&bytes, width, height, colour)
-                .unwrap();
+            image::codecs::png::PngEncoder::new(&mut file).write_image(&bytes, width, height, colour).unwrap();
             assert_eq!(*read(&file).unwrap(), "ALLOD:A", "{colour:?}");
         }
     }

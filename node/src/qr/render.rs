@@ -72,9 +72,7 @@ impl Code {
     /// [`TooLong`] beyond the largest code: 4,296 characters of Base32, fewer of other text.
     pub fn of(text: &str) -> Result<Self, TooLong> {
         let smallest =
-            QrCode::with_error_correction_level(text, EcLevel::L).map_err(|_| TooLong {
-                size_bytes: text.len(),
-            })?;
+            QrCode::with_error_correction_level(text, EcLevel::L).map_err(|_| TooLong { size_bytes: text.len() })?;
         let stronger = [EcLevel::H, EcLevel::Q, EcLevel::M]
             .into_iter()
             .find_map(|level| QrCode::with_version(text, smallest.version(), level).ok());
@@ -84,10 +82,7 @@ impl Code {
     /// Columns and rows in a terminal, quiet zone included.
     pub fn terminal_size(&self) -> TerminalSize {
         let side = self.side_modules();
-        TerminalSize {
-            columns: side,
-            rows: side.div_ceil(2),
-        }
+        TerminalSize { columns: side, rows: side.div_ceil(2) }
     }
 
     /// Whether a terminal of this size shows the whole code at once.
@@ -165,11 +160,7 @@ impl Code {
 
     /// The module at a place that counts the quiet zone; light everywhere outside the code.
     fn module(&self, column: usize, row: usize) -> Color {
-        let inside = |place: usize| {
-            place
-                .checked_sub(QUIET_ZONE_MODULES)
-                .filter(|place| *place < self.0.width())
-        };
+        let inside = |place: usize| place.checked_sub(QUIET_ZONE_MODULES).filter(|place| *place < self.0.width());
         match (inside(column), inside(row)) {
             (Some(column), Some(row)) => self.0[(column, row)],
             _ => Color::Light,
@@ -207,26 +198,10 @@ mod tests {
     }
 
     const FONTS: [Font; 4] = [
-        Font {
-            width: 8,
-            height: 16,
-            line_gap: 0,
-        },
-        Font {
-            width: 9,
-            height: 19,
-            line_gap: 0,
-        },
-        Font {
-            width: 7,
-            height: 15,
-            line_gap: 1,
-        },
-        Font {
-            width: 10,
-            height: 21,
-            line_gap: 2,
-        },
+        Font { width: 8, height: 16, line_gap: 0 },
+        Font { width: 9, height: 19, line_gap: 0 },
+        Font { width: 7, height: 15, line_gap: 1 },
+        Font { width: 10, height: 21, line_gap: 2 },
     ];
 
     /// Draws what a terminal of 90 columns would show, as a PNG file. Knows half blocks, the 256 colours used here, and
@@ -236,11 +211,7 @@ mod tests {
             Ground::Dark => (30, 220),
             Ground::Light => (245, 20),
         };
-        let lines: Vec<&str> = ["$ allod invite", ""]
-            .into_iter()
-            .chain(text.lines())
-            .chain([""])
-            .collect();
+        let lines: Vec<&str> = ["$ allod invite", ""].into_iter().chain(text.lines()).chain([""]).collect();
         let line_height = font.height + font.line_gap;
         let height = line_height * u32::try_from(lines.len()).unwrap();
         let mut screen = GrayImage::from_pixel(90 * font.width, height, Luma([own_paper]));
@@ -250,8 +221,7 @@ mod tests {
             let mut column = 0;
             while let Some(character) = characters.next() {
                 if character == '\x1b' {
-                    let sequence: String =
-                        characters.by_ref().take_while(|end| *end != 'm').collect();
+                    let sequence: String = characters.by_ref().take_while(|end| *end != 'm').collect();
                     (ink, paper) = match sequence.as_str() {
                         "[38;5;16;48;5;231" => (0, 255),
                         "[0" => (own_ink, own_paper),
@@ -284,11 +254,7 @@ mod tests {
             let drawn = Code::of(&text).unwrap().terminal(paint);
             for font in FONTS {
                 let seen = read(&screenshot(&drawn, ground, font));
-                assert_eq!(
-                    seen.as_deref(),
-                    Ok(&text),
-                    "{paint:?} on {ground:?} with {font:?}"
-                );
+                assert_eq!(seen.as_deref(), Ok(&text), "{paint:?} on {ground:?} with {font:?}");
             }
         }
     }
@@ -359,10 +325,7 @@ mod tests {
     #[test]
     fn a_realistic_invitation_fits_80_columns_and_not_24_rows() {
         let sizes = invitations().map(|text| Code::of(&text).unwrap().terminal_size());
-        assert_eq!(
-            sizes.map(|size| (size.columns, size.rows)),
-            [(53, 27), (57, 29), (69, 35)]
-        );
+        assert_eq!(sizes.map(|size| (size.columns, size.rows)), [(53, 27), (57, 29), (69, 35)]);
         let code = Code::of(&invitations()[1]).unwrap();
         let needed = code.terminal_size();
         assert_eq!(code.fits(80, 24), Fit::TooLow(needed));
@@ -403,9 +366,7 @@ mod tests {
             let [left, top, width, height] = numbers[..4] else {
                 panic!("{rectangle}");
             };
-            for (x, y) in
-                (left..left + width).flat_map(|x| (top..top + height).map(move |y| (x, y)))
-            {
+            for (x, y) in (left..left + width).flat_map(|x| (top..top + height).map(move |y| (x, y))) {
                 picture.put_pixel(x, y, Luma([0]));
             }
         }
@@ -429,26 +390,17 @@ mod tests {
             let smallest = QrCode::with_error_correction_level(&text, EcLevel::L).unwrap();
             assert_eq!(code.version(), smallest.version());
         }
-        assert_eq!(
-            Code::of("ALLOD:A").unwrap().0.error_correction_level(),
-            EcLevel::H
-        );
+        assert_eq!(Code::of("ALLOD:A").unwrap().0.error_correction_level(), EcLevel::H);
     }
 
     #[test]
     fn the_largest_code_is_4296_characters() {
         assert!(Code::of(&"A".repeat(4_296)).is_ok());
-        assert_eq!(
-            Code::of(&"A".repeat(4_297)).unwrap_err(),
-            TooLong { size_bytes: 4_297 }
-        );
+        assert_eq!(Code::of(&"A".repeat(4_297)).unwrap_err(), TooLong { size_bytes: 4_297 });
     }
 
     #[test]
     fn a_code_does_not_tell_its_text_in_debug() {
-        assert_eq!(
-            format!("{:?}", Code::of("ALLOD:A").unwrap()),
-            "Code(21 modules)"
-        );
+        assert_eq!(format!("{:?}", Code::of("ALLOD:A").unwrap()), "Code(21 modules)");
     }
 }

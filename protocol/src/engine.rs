@@ -1,0 +1,709 @@
+//! The engine: what came in goes to whoever it concerns, and what is to be done comes out.
+//!
+//! ```text
+//! Event -> handle(event, now, dice, &view) -> Step { writes, effects } -> commit -> effects
+//! ```
+//! It never sends and never waits: the driver commits a step's writes and performs its effects after that. A message that depends on a log
+//! is named by an effect and put together by [`Engine::message_bytes`] when it is sent. In memory it keeps live sessions, handshakes and
+//! answers that wait; nothing here grows with records, entries or relationships but the tags of hints.
+//!
+//! This type routes. Pairing, sessions, grants, holdings, asks and jobs each have a module of their own.
+
+mod command;
+mod sync;
+mod waits;
+
+use std::{collections::BTreeSet, time::Duration};
+
+use allod_crypto::Vault;
+use rand_core::CryptoRng;
+
+use crate::{
+    codec::Coded,
+    command::{Command, Happening, NodeKind, PeerState, Ticket},
+    contact::Contacts,
+    effect::{Channel, Effect, Message},
+    event::Event,
+    hints::Hints,
+    holding,
+    id::RelationshipId,
+    job::{Job, JobStep},
+    limits::ADDRESSES_MAX,
+    log,
+    pairing::{PairingWork, Pairings, erase_unconfirmed},
+    refusal::Refusal,
+    relationship::{PeerRef, Relationship},
+    session::Sessions,
+    store::{Batch, StoreFault, View},
+    table::{Key, Table},
+    time::{Now, Timestamp},
+    tx::{Stop, Tx},
+    usage::{self, Uses},
+    wire::{
+        body::Profile,
+        hint::MAILBOXES,
+        pair::{PairAnswer, PairRequest},
+        session::{SessionAnswer, SessionRequest},
+    },
+};
+use waits::Waits;
+
+/// What a step writes, and what is done once that is durable.
+#[derive(Debug, Default)]
+pub struct Step {
+    pub writes: Batch,
+    pub effects: Vec<Effect>,
+}
+
+/// What the person set for this node.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Settings {
+    pub name: String,
+    pub kind: NodeKind,
+    /// Whether it carries gossip for others.
+    pub carrier: bool,
+}
+
+/// The whole node, without a clock, dice, disk or network.
+pub struct Engine {
+    vault: Vault,
+    live: Live,
+}
+
+impl std::fmt::Debug for Engine {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Engine(..)")
+    }
+}
+
+/// What is only in memory.
+struct Live {
+    settings: Settings,
+    sessions: Sessions,
+    contacts: Contacts,
+    pairings: Pairings,
+    waits: Waits,
+    uses: Uses,
+    hints: Hints,
+    listening: Vec<String>,
+    links: BTreeSet<u64>,
+    next_errand: u64,
+    /// The mailbox of a node that does not carry: drawn at each start.
+    mailbox: u8,
+    /// There may be jobs in the store.
+    jobs: bool,
+    hints_stale: bool,
+    rotation: Rotation,
+    /// When the next grant ends.
+    ends_at: Option<Timestamp>,
+    next_pairing: Option<Duration>,
+    next_renewal: Option<Duration>,
+}
+
+/// Where the rotation of a bucket's key stands. The vault file is replaced before a row is sealed under the new key, and the old key goes
+/// only after the last row was.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Rotation {
+    Idle,
+    /// The vault file is being replaced.
+    Replacing,
+}
+
+impl Engine {
+    /// Opens what is stored: unfinished work is taken up again.
+    ///
+    /// # Errors
+    /// [`StoreFault`].
+    pub fn open(
+        view: &dyn View,
+        vault: Vault,
+        settings: Settings,
+        now: Now,
+        dice: &mut dyn CryptoRng,
+    ) -> Result<(Self, Step), StoreFault> {
+        let mut mailbox = [0];
+        dice.fill_bytes(&mut mailbox);
+        let live = Live {
+            settings,
+            sessions: Sessions::default(),
+            contacts: Contacts::default(),
+            pairings: Pairings::default(),
+            waits: Waits::default(),
+            uses: Uses::default(),
+            hints: Hints::default(),
+            listening: Vec::new(),
+            links: BTreeSet::new(),
+            next_errand: 1,
+            mailbox: mailbox[0] % MAILBOXES,
+            jobs: true,
+            hints_stale: true,
+            rotation: Rotation::Idle,
+            ends_at: Some(Timestamp::from_millis(0)),
+            next_pairing: None,
+            next_renewal: None,
+        };
+        let mut engine = Self { vault, live };
+        let mut tx = Tx::new(view, &engine.vault, dice, now);
+        engine.live.take_up(&mut tx).map_err(fault_of)?;
+        let (writes, effects) = tx.finish();
+        Ok((engine, Step { writes, effects }))
+    }
+
+    /// Takes in one event.
+    ///
+    /// # Errors
+    /// [`StoreFault`]: the process says so and stops.
+    pub fn handle(
+        &mut self,
+        event: Event,
+        now: Now,
+        dice: &mut dyn CryptoRng,
+        view: &dyn View,
+    ) -> Result<Step, StoreFault> {
+        if matches!(event, Event::Tick | Event::VaultReplaced)
+            && let Some(step) = self.rotate(&event, now, dice, view)?
+        {
+            return Ok(step);
+        }
+        let blame = Blame::of(&event);
+        let mut tx = Tx::new(view, &self.vault, &mut *dice, now);
+        let outcome = self.live.on(event, &mut tx).and_then(|()| self.live.follow_up(&mut tx));
+        match outcome {
+            Ok(()) => {
+                self.live.jobs |= tx.started_job();
+                let (writes, effects) = tx.finish();
+                Ok(Step { writes, effects })
+            }
+            Err(Stop::Fault(fault)) => Err(fault),
+            Err(Stop::Refused(refusal)) => Ok(Step { writes: Batch::new(), effects: blame.refused(refusal) }),
+            Err(Stop::Misbehaved(_)) => Ok(Step { writes: Batch::new(), effects: blame.misbehaved() }),
+        }
+    }
+
+    /// The bytes of a message that goes out now; none if there is nothing to say any more.
+    ///
+    /// # Errors
+    /// [`StoreFault`].
+    pub fn message_bytes(
+        &mut self,
+        message: Message,
+        now: Now,
+        dice: &mut dyn CryptoRng,
+        view: &dyn View,
+    ) -> Result<Option<Vec<u8>>, StoreFault> {
+        let mut tx = Tx::new(view, &self.vault, dice, now);
+        match message {
+            Message::Bytes(bytes) => Ok(Some(bytes)),
+            Message::Sync { session, errand } => self.live.sessions.message(&mut tx, session, None, Some(errand)),
+            Message::SyncAnswer { session, counter } => {
+                self.live.sessions.message(&mut tx, session, Some(counter), None)
+            }
+        }
+    }
+
+    /// How long the engine can sleep if nothing comes in.
+    #[must_use]
+    pub fn wake_in(&self, now: Now) -> Option<Duration> {
+        let live = &self.live;
+        if live.rotation == Rotation::Replacing {
+            return None;
+        }
+        if live.jobs || live.hints_stale {
+            return Some(Duration::ZERO);
+        }
+        let ends = live.ends_at.map(|at| at.since(now.wall).saturating_add(Duration::from_millis(1)));
+        let running =
+            [live.contacts.next_at(), live.uses.due_at(), live.waits.next_at(), live.next_pairing, live.next_renewal];
+        let others = running.into_iter().flatten().map(|at| at.saturating_sub(now.running));
+        others.chain(ends).min()
+    }
+
+    /// The vault file as it should stand on the disk.
+    pub fn vault_bytes(&self, dice: &mut dyn CryptoRng) -> allod_crypto::Zeroizing<Vec<u8>> {
+        self.vault.to_bytes(dice)
+    }
+
+    /// The vault, for what the daemon does to it while no step is under way: a new passphrase.
+    pub fn vault_mut(&mut self) -> &mut Vault {
+        &mut self.vault
+    }
+
+    /// Begins or ends the rotation of a bucket, where it is time for that. These steps write nothing and stand alone.
+    fn rotate(
+        &mut self,
+        event: &Event,
+        now: Now,
+        dice: &mut dyn CryptoRng,
+        view: &dyn View,
+    ) -> Result<Option<Step>, StoreFault> {
+        if self.live.rotation == Rotation::Replacing {
+            if matches!(event, Event::VaultReplaced) {
+                self.live.rotation = Rotation::Idle;
+                self.live.jobs = true;
+            }
+            return Ok(None);
+        }
+        if !self.live.jobs {
+            return Ok(None);
+        }
+        let first = Job::first(&Tx::new(view, &self.vault, &mut *dice, now))?;
+        if let Some((_, Job::Reseal { bucket, .. })) = first {
+            if self.vault.bucket(bucket).previous().is_none() {
+                if self.vault.begin_rotation(bucket, dice).is_err() {
+                    return Ok(None);
+                }
+                self.live.rotation = Rotation::Replacing;
+                return Ok(Some(Step { writes: Batch::new(), effects: vec![Effect::ReplaceVault] }));
+            }
+            return Ok(None);
+        }
+        // No bucket is being sealed anew, so an old key that is still there has nothing left to open.
+        let done = (0..=u8::MAX).find(|bucket| self.vault.bucket(*bucket).previous().is_some());
+        if let Some(bucket) = done
+            && first.is_none()
+        {
+            self.vault.finish_rotation(bucket, dice);
+            self.live.rotation = Rotation::Replacing;
+            return Ok(Some(Step { writes: Batch::new(), effects: vec![Effect::ReplaceVault] }));
+        }
+        Ok(None)
+    }
+}
+
+fn fault_of(stop: Stop) -> StoreFault {
+    match stop {
+        Stop::Fault(fault) => fault,
+        Stop::Refused(_) | Stop::Misbehaved(_) => {
+            StoreFault::Damaged { detail: "what is stored is refused".to_owned() }
+        }
+    }
+}
+
+/// Whom an event came from, to answer them if it comes to nothing.
+enum Blame {
+    Caller(Ticket),
+    Request { link: u64, exchange: u64 },
+    Nobody,
+}
+
+impl Blame {
+    fn of(event: &Event) -> Self {
+        match event {
+            Event::Command { ticket, .. } => Self::Caller(*ticket),
+            Event::Request { link, exchange, .. } => Self::Request { link: *link, exchange: *exchange },
+            _ => Self::Nobody,
+        }
+    }
+
+    fn refused(self, refusal: Refusal) -> Vec<Effect> {
+        match self {
+            Self::Caller(ticket) => vec![Effect::Reply { ticket, outcome: Err(refusal) }],
+            Self::Request { exchange, .. } => vec![Effect::Refuse { exchange }],
+            Self::Nobody => Vec::new(),
+        }
+    }
+
+    /// The other side hears nothing of what it did wrong.
+    fn misbehaved(self) -> Vec<Effect> {
+        match self {
+            Self::Request { link, exchange } => vec![Effect::Refuse { exchange }, Effect::Close { link }],
+            Self::Caller(_) | Self::Nobody => Vec::new(),
+        }
+    }
+}
+
+impl Live {
+    /// Takes up what an earlier run left.
+    fn take_up(&mut self, tx: &mut Tx<'_>) -> Result<(), Stop> {
+        if self.settings.kind == NodeKind::Person {
+            // A person has few peers, and dials all that can be dialled.
+            for relationship in Relationship::page(tx, None, 1_024)? {
+                if erase_unconfirmed(tx, &relationship, tx.now)? {
+                    continue;
+                }
+                if !relationship.their_profile.addresses.is_empty() && wants_contact(tx, &relationship)? {
+                    self.contacts.want(relationship.id, tx.now.running);
+                }
+            }
+        } else {
+            for (_, PeerRef(id)) in tx.scan::<PeerRef>(&Key::table(Table::Waiting), None, 1_024)? {
+                self.contacts.want(id, tx.now.running);
+            }
+        }
+        self.next_pairing = self.pairings.tick(tx)?;
+        Ok(())
+    }
+
+    fn on(&mut self, event: Event, tx: &mut Tx<'_>) -> Result<(), Stop> {
+        match event {
+            Event::Command { ticket, command } => self.command(tx, ticket, command),
+            Event::Tick => self.tick(tx),
+            Event::Listening { addresses } => self.listening(tx, addresses),
+            Event::LinkUp { link, errand } => self.link_up(tx, link, errand),
+            Event::LinkDown { link } => self.link_down(tx, link),
+            Event::DialFailed { errand } => self.dial_failed(tx, errand),
+            Event::Request { link, exchange, channel: Channel::Pair, bytes } => {
+                self.pair_request(tx, link, exchange, &bytes)
+            }
+            Event::Request { link, exchange, channel: Channel::Session, bytes } => {
+                self.session_request(tx, link, exchange, &bytes)
+            }
+            Event::Answered { errand, bytes } => self.answered(tx, errand, &bytes),
+            Event::Failed { errand } => self.failed(tx, errand),
+            Event::Hint { bytes, .. } => self.hinted(tx, &bytes),
+            Event::VaultReplaced => Ok(()),
+            Event::Closing => self.write_uses(tx),
+        }
+    }
+
+    fn errand(&mut self) -> u64 {
+        self.next_errand += 1;
+        self.next_errand
+    }
+
+    fn tick(&mut self, tx: &mut Tx<'_>) -> Result<(), Stop> {
+        self.next_pairing = self.pairings.tick(tx)?;
+        self.waits.tick(tx);
+        self.next_renewal = self.sessions.renew(tx.now.running);
+        if self.uses.due_at().is_some_and(|due| due <= tx.now.running) {
+            self.write_uses(tx)?;
+        }
+        if self.ends_at.is_some_and(|at| at <= tx.wall()) {
+            self.ends_at = holding::end_what_is_over(tx)?;
+        }
+        if self.hints_stale {
+            self.hints_stale = self.hints.refresh(tx)?;
+        } else {
+            // A new day has new tags.
+            self.hints_stale = self.hints.refresh(tx)?;
+        }
+        if self.jobs {
+            self.job(tx)?;
+        }
+        self.dial(tx)
+    }
+
+    /// One step of the first job.
+    fn job(&mut self, tx: &mut Tx<'_>) -> Result<(), Stop> {
+        match Job::first(tx)? {
+            None => self.jobs = false,
+            Some((key, job)) => match job.step(tx, &key)? {
+                JobStep::Goes | JobStep::Done => {}
+                JobStep::Resealed { .. } => {}
+            },
+        }
+        Ok(())
+    }
+
+    fn write_uses(&mut self, tx: &mut Tx<'_>) -> Result<(), Stop> {
+        for id in self.uses.write(tx)? {
+            if self.sessions.is_live(id)
+                && let Some(relationship) = Relationship::find(tx, id)?
+                && relationship.state == PeerState::Paired
+            {
+                usage::report(tx, &relationship)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn dial(&mut self, tx: &mut Tx<'_>) -> Result<(), Stop> {
+        while let Some(id) = self.contacts.take_due(tx.now.running) {
+            if self.sessions.is_live(id) {
+                self.contacts.reached(id);
+                continue;
+            }
+            let relationship = match Relationship::find(tx, id)? {
+                Some(relationship) if !relationship.their_profile.addresses.is_empty() => relationship,
+                _ => {
+                    self.contacts.forget(id);
+                    continue;
+                }
+            };
+            let errand = self.errand();
+            self.contacts.dialling(errand, id);
+            tx.effect(Effect::Dial { errand, addresses: relationship.their_profile.addresses.clone() });
+        }
+        Ok(())
+    }
+
+    fn listening(&mut self, tx: &mut Tx<'_>, addresses: Vec<String>) -> Result<(), Stop> {
+        let first = self.listening.is_empty();
+        let changed = self.listening != addresses;
+        self.listening = addresses;
+        if first || changed {
+            let topics = if self.settings.carrier { (0..MAILBOXES).collect() } else { vec![self.mailbox] };
+            tx.effect(Effect::Subscribe { topics });
+        }
+        if changed {
+            for id in self.sessions.relationships() {
+                if let Some(relationship) = Relationship::find(tx, id)? {
+                    self.tell_profile(tx, relationship)?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Where others can dial us: what we listen on, without loopback if there is anything else.
+    fn reachable(&self) -> Vec<String> {
+        let unspecified = |address: &&String| address.contains("/0.0.0.0/") || address.contains("/ip6/::/");
+        let loopback = |address: &str| address.starts_with("/ip4/127.") || address.starts_with("/ip6/::1/");
+        let all: Vec<&String> = self.listening.iter().filter(|address| !unspecified(address)).collect();
+        let outside: Vec<&String> = all.iter().copied().filter(|address| !loopback(address)).collect();
+        let chosen = if outside.is_empty() { all } else { outside };
+        chosen.into_iter().take(ADDRESSES_MAX).cloned().collect()
+    }
+
+    /// What we tell this peer of ourselves.
+    fn profile(&self, relationship: Option<&Relationship>) -> Profile {
+        let mailbox = match relationship {
+            Some(relationship) if self.settings.carrier => relationship.mailbox,
+            _ => self.mailbox,
+        };
+        Profile { name: self.settings.name.clone(), kind: self.settings.kind, addresses: self.reachable(), mailbox }
+    }
+
+    fn link_up(&mut self, tx: &mut Tx<'_>, link: u64, errand: Option<u64>) -> Result<(), Stop> {
+        self.links.insert(link);
+        let Some(errand) = errand else { return Ok(()) };
+        if let Some(id) = self.contacts.dialled(errand) {
+            if let Some(relationship) = Relationship::find(tx, id)? {
+                self.hello(tx, &relationship, link);
+            }
+        } else if let Some(id) = self.pairings.take_errand(errand) {
+            let work = self.pairings.dialled(tx, id, link)?;
+            self.pairing_work(tx, id, work);
+        }
+        Ok(())
+    }
+
+    fn hello(&mut self, tx: &mut Tx<'_>, relationship: &Relationship, link: u64) {
+        let errand = self.errand();
+        if let Some(bytes) = self.sessions.hello(tx, relationship, link, errand) {
+            tx.effect(Effect::Send { errand, link, channel: Channel::Session, message: Message::Bytes(bytes) });
+        }
+    }
+
+    fn link_down(&mut self, tx: &mut Tx<'_>, link: u64) -> Result<(), Stop> {
+        self.links.remove(&link);
+        for id in self.sessions.link_down(link) {
+            self.offline(tx, id)?;
+        }
+        Ok(())
+    }
+
+    fn offline(&mut self, tx: &mut Tx<'_>, id: RelationshipId) -> Result<(), Stop> {
+        self.waits.gone(tx, id);
+        self.contacts.lost(id, tx.now.running, &mut *tx.dice);
+        if let Some(relationship) = Relationship::find(tx, id)? {
+            log::heard(tx, &relationship)?;
+            happened(tx, &relationship, "peer_offline");
+        }
+        Ok(())
+    }
+
+    fn dial_failed(&mut self, tx: &mut Tx<'_>, errand: u64) -> Result<(), Stop> {
+        if let Some(id) = self.contacts.dialled(errand) {
+            self.contacts.failed(id, "peer-unreachable", tx.now, &mut *tx.dice);
+        } else if let Some(id) = self.pairings.take_errand(errand) {
+            self.pairings.unanswered(tx, id)?;
+        }
+        Ok(())
+    }
+
+    fn hinted(&mut self, tx: &mut Tx<'_>, bytes: &[u8]) -> Result<(), Stop> {
+        let Some(id) = self.hints.heard(tx, bytes) else { return Ok(()) };
+        match self.sessions.of(id).and_then(|session| self.sessions.get_mut(session)) {
+            Some(session) => session.wanted = true,
+            None => {
+                self.contacts.hurry(id, tx.now.running);
+                self.dial(tx)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn pair_request(&mut self, tx: &mut Tx<'_>, link: u64, exchange: u64, bytes: &[u8]) -> Result<(), Stop> {
+        let Ok(request) = PairRequest::decode(bytes) else {
+            tx.effect(Effect::Refuse { exchange });
+            return Ok(());
+        };
+        let profile = self.profile(None);
+        match self.pairings.request(tx, link, request, &profile)? {
+            PairingWork::Answer(answer) => {
+                tx.effect(Effect::Answer { exchange, message: Message::Bytes(answer.encode()) });
+            }
+            _ => tx.effect(Effect::Refuse { exchange }),
+        }
+        self.next_pairing = Some(tx.now.running);
+        Ok(())
+    }
+
+    fn pairing_work(&mut self, tx: &mut Tx<'_>, id: crate::id::InvitationId, work: PairingWork) {
+        if let PairingWork::Send { link, request } = work {
+            let errand = self.errand();
+            self.pairings.on_errand(errand, id);
+            let message = Message::Bytes(request.encode());
+            tx.effect(Effect::Send { errand, link, channel: Channel::Pair, message });
+        }
+        self.next_pairing = Some(tx.now.running);
+    }
+
+    fn answered(&mut self, tx: &mut Tx<'_>, errand: u64, bytes: &[u8]) -> Result<(), Stop> {
+        if let Some(id) = self.pairings.take_errand(errand) {
+            let answer = PairAnswer::decode(bytes).unwrap_or(PairAnswer::Failed);
+            let profile = self.profile(None);
+            let work = self.pairings.answered(tx, id, answer, &profile)?;
+            self.pairing_work(tx, id, work);
+            return Ok(());
+        }
+        if let Some(hello) = self.sessions.take_hello(errand) {
+            let (id, link) = (hello.relationship(), hello.link());
+            let welcomed = match SessionAnswer::decode(bytes) {
+                Ok(SessionAnswer::Welcome { noise }) => self.sessions.welcomed(hello, &noise, tx.now.running).ok(),
+                _ => None,
+            };
+            match welcomed {
+                Some(session) => self.proved(tx, session)?,
+                None => self.not_welcome(tx, id, link),
+            }
+            return Ok(());
+        }
+        if let Some((session, counter)) = self.sessions.take_request(errand) {
+            match SessionAnswer::decode(bytes) {
+                Ok(SessionAnswer::Sealed { sealed }) => match self.sessions.open_answer(session, counter, &sealed) {
+                    Ok(sync) => self.sync(tx, session, sync)?,
+                    Err(_) => self.drop_session(tx, session)?,
+                },
+                Ok(SessionAnswer::Unknown | SessionAnswer::Welcome { .. }) | Err(_) => {
+                    self.drop_session(tx, session)?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn not_welcome(&mut self, tx: &mut Tx<'_>, id: RelationshipId, link: u64) {
+        self.contacts.failed(id, "peer-refused", tx.now, &mut *tx.dice);
+        tx.effect(Effect::Close { link });
+    }
+
+    /// A session that the other side does not know or answers wrongly: over, and its link with it. A new hello follows by itself.
+    fn drop_session(&mut self, tx: &mut Tx<'_>, session: crate::effect::SessionId) -> Result<(), Stop> {
+        let link = self.sessions.get_mut(session).map(|session| session.link);
+        let gone = self.sessions.remove(session);
+        if let Some(link) = link {
+            tx.effect(Effect::Close { link });
+        }
+        match gone {
+            Some(id) => self.offline(tx, id),
+            None => Ok(()),
+        }
+    }
+
+    fn failed(&mut self, tx: &mut Tx<'_>, errand: u64) -> Result<(), Stop> {
+        if let Some(id) = self.pairings.take_errand(errand) {
+            self.pairings.unanswered(tx, id)?;
+        } else if let Some(hello) = self.sessions.take_hello(errand) {
+            self.not_welcome(tx, hello.relationship(), hello.link());
+        } else if let Some((session, _)) = self.sessions.take_request(errand) {
+            self.drop_session(tx, session)?;
+        }
+        Ok(())
+    }
+
+    fn session_request(&mut self, tx: &mut Tx<'_>, link: u64, exchange: u64, bytes: &[u8]) -> Result<(), Stop> {
+        let Ok(request) = SessionRequest::decode(bytes) else {
+            tx.effect(Effect::Refuse { exchange });
+            return Ok(());
+        };
+        match request {
+            SessionRequest::Hello { route, generation, session, noise } => {
+                let answer = match Relationship::routed(tx, route)? {
+                    Some(relationship) => {
+                        self.sessions.answer_hello(tx, &relationship, link, session, generation, &noise)
+                    }
+                    None => None,
+                };
+                match answer {
+                    Some(bytes) => tx.effect(Effect::Answer { exchange, message: Message::Bytes(bytes) }),
+                    // An unknown route is answered like a failed handshake.
+                    None => tx.effect(Effect::Refuse { exchange }),
+                }
+            }
+            SessionRequest::Sealed { session, counter, sealed } => {
+                let known = self.sessions.get_mut(session).is_some_and(|session| session.link == link);
+                if !known {
+                    let message = Message::Bytes(SessionAnswer::Unknown.encode());
+                    tx.effect(Effect::Answer { exchange, message });
+                    return Ok(());
+                }
+                let sync = self.sessions.open_request(session, counter, &sealed)?;
+                self.proved(tx, session)?;
+                self.sync(tx, session, sync)?;
+                self.carried_by_answer(tx, session);
+                tx.effect(Effect::Answer { exchange, message: Message::SyncAnswer { session, counter } });
+            }
+        }
+        Ok(())
+    }
+
+    /// What has something new to say is sent to who is there; who is not there is dialled and hinted at.
+    fn follow_up(&mut self, tx: &mut Tx<'_>) -> Result<(), Stop> {
+        for id in tx.take_touched() {
+            if let Some(session) = self.sessions.of(id) {
+                if let Some(session) = self.sessions.get_mut(session) {
+                    session.wanted = true;
+                }
+                continue;
+            }
+            let Some(relationship) = Relationship::find(tx, id)? else { continue };
+            if !relationship.their_profile.addresses.is_empty() {
+                self.contacts.want(id, tx.now.running);
+                if self.settings.kind == NodeKind::Vendor && !tx.has(&Key::waiting(id))? {
+                    tx.put(&Key::waiting(id), &PeerRef(id));
+                }
+            }
+            if relationship.state == PeerState::Paired
+                && let Some((topic, bytes)) = self.hints.send(tx, &relationship)
+            {
+                tx.effect(Effect::Publish { topic, bytes });
+            }
+        }
+        for (session, _, link) in self.sessions.take_wanted() {
+            let errand = self.errand();
+            let message = Message::Sync { session, errand };
+            tx.effect(Effect::Send { errand, link, channel: Channel::Session, message });
+        }
+        Ok(())
+    }
+}
+
+/// Whether there is any reason to be connected to a peer.
+fn wants_contact(tx: &Tx<'_>, relationship: &Relationship) -> Result<bool, StoreFault> {
+    if relationship.state != PeerState::Closed {
+        return Ok(true);
+    }
+    let own = log::own(tx, relationship)?;
+    Ok(own.acknowledged + 1 < own.next)
+}
+
+fn happened(tx: &mut Tx<'_>, relationship: &Relationship, event: &'static str) {
+    tx.happened(Happening {
+        at: tx.wall(),
+        event,
+        peer: Some(relationship.petname.clone()),
+        grant: None,
+        ask: None,
+        selectors: Vec::new(),
+        path: None,
+    });
+}
+
+/// A command as the engine's front door takes it.
+impl From<(Ticket, Command)> for Event {
+    fn from((ticket, command): (Ticket, Command)) -> Self {
+        Self::Command { ticket, command }
+    }
+}

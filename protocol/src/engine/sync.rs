@@ -1,0 +1,438 @@
+//! Sync: what the other side has, says and may say, and what our side then hands over.
+
+use crate::{
+    ask,
+    codec::Coded,
+    command::{Direction, Mode, NodeKind, PeerState, Purge},
+    delivery,
+    door::{Authorized, Order, authorize},
+    effect::{Effect, SessionId},
+    grant::{Ended, Grant, take_back},
+    holding::{self, drop_all},
+    job::Announce,
+    log::{self, AcknowledgedChange, HeadReceived, Received},
+    record,
+    refusal::Refusal,
+    relationship::{Freeze, Relationship},
+    table::Key,
+    tx::{Misbehaviour, Stop, Tx},
+    usage,
+    wire::{
+        body::{Body, CellPlace, Paired, Profile, Purged, Read, Served, ServedOutcome, ServedPayload},
+        session::Sync,
+    },
+};
+
+use super::{Live, happened};
+
+impl Live {
+    /// The other side showed that it holds the session's keys.
+    pub(super) fn proved(&mut self, tx: &mut Tx<'_>, session: SessionId) -> Result<(), Stop> {
+        let Some(known) = self.sessions.get_mut(session) else { return Ok(()) };
+        if known.proved {
+            return Ok(());
+        }
+        let (id, link) = (known.relationship, known.link);
+        let was_live = self.sessions.is_live(id);
+        let relationship = Relationship::load(tx, id)?;
+        let own = log::own(tx, &relationship)?;
+        self.sessions.prove(session, own.acknowledged);
+        tx.effect(Effect::Protect { link });
+        self.contacts.reached(id);
+        log::heard(tx, &relationship)?;
+        if self.settings.kind == NodeKind::Vendor {
+            tx.delete(&Key::waiting(id));
+        }
+        if !was_live {
+            happened(tx, &relationship, "peer_online");
+        }
+        if relationship.state == PeerState::Paired {
+            self.tell_profile(tx, Relationship::load(tx, id)?)?;
+            usage::report(tx, &relationship)?;
+            self.cut_all(tx, &relationship)?;
+        }
+        self.plan_renewal(tx, &relationship)?;
+        if let Some(session) = self.sessions.get_mut(session) {
+            session.wanted = true;
+        }
+        Ok(())
+    }
+
+    /// Everything that is due to a peer that is there.
+    fn cut_all(&mut self, tx: &mut Tx<'_>, relationship: &Relationship) -> Result<(), Stop> {
+        for mut grant in Grant::with(tx, relationship.id)? {
+            let follows = grant.direction == Direction::Given && grant.mode != Mode::Reference;
+            if follows && grant.ended.is_none() && delivery::is_due(tx, &grant)? {
+                delivery::cut(tx, relationship, &mut grant)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// How often this session must renew its head: half of the shortest lease that is lent.
+    pub(super) fn plan_renewal(&mut self, tx: &Tx<'_>, relationship: &Relationship) -> Result<(), Stop> {
+        let grants = Grant::with(tx, relationship.id)?;
+        let active = grants.iter().filter(|grant| grant.direction == Direction::Given && grant.is_active(tx.wall()));
+        let shortest = active.filter_map(Grant::lease).min();
+        if let Some(session) = self.sessions.of(relationship.id).and_then(|id| self.sessions.get_mut(id)) {
+            session.renew_every = shortest.map(|lease| lease / 2);
+        }
+        self.next_renewal = self.sessions.renew(tx.now.running);
+        Ok(())
+    }
+
+    /// Tells what changed of ourselves since this peer was last told.
+    pub(super) fn tell_profile(&mut self, tx: &mut Tx<'_>, mut relationship: Relationship) -> Result<(), Stop> {
+        let profile = self.profile(Some(&relationship));
+        let stale = relationship.told_profile.as_ref().is_some_and(|told| *told != profile);
+        // Before anything is listened on there is nothing true to tell.
+        if stale && relationship.state == PeerState::Paired && !self.listening.is_empty() {
+            log::append(tx, &relationship, &Body::Profile(profile.clone()), None)?;
+            relationship.told_profile = Some(profile);
+            relationship.save(tx);
+        }
+        Ok(())
+    }
+
+    /// The answer that goes out after this step carries what was appended in it: no request of our own is needed for that.
+    pub(super) fn carried_by_answer(&mut self, tx: &mut Tx<'_>, session: SessionId) {
+        let Some(known) = self.sessions.get_mut(session) else { return };
+        let id = known.relationship;
+        known.wanted = false;
+        for other in tx.take_touched() {
+            if other != id {
+                tx.touch(other);
+            }
+        }
+    }
+
+    /// One message of the other side: entries first, then how far it has ours, then heads.
+    pub(super) fn sync(&mut self, tx: &mut Tx<'_>, session: SessionId, sync: Sync) -> Result<(), Stop> {
+        let Some(known) = self.sessions.get_mut(session) else { return Ok(()) };
+        let id = known.relationship;
+        for entry in &sync.entries {
+            let mut relationship = Relationship::load(tx, id)?;
+            match log::receive(tx, &relationship, entry)? {
+                Received::New(verified) => {
+                    if let Some(order) = authorize(tx, &relationship, *verified)? {
+                        self.act(tx, relationship, order)?;
+                    }
+                }
+                Received::Known => {}
+                Received::TooEarly => break,
+                Received::Fork => {
+                    self.freeze(tx, &mut relationship, Freeze::Forked);
+                    break;
+                }
+            }
+        }
+        let mut relationship = Relationship::load(tx, id)?;
+        for have in &sync.have {
+            match log::acknowledge(tx, &relationship, have)? {
+                AcknowledgedChange::Nothing => {}
+                AcknowledgedChange::Through { now, .. } => self.arrived(tx, &relationship, now)?,
+                AcknowledgedChange::BeyondUs => self.freeze(tx, &mut relationship, Freeze::WeAreOlder),
+            }
+            self.sessions.acknowledged(session, have.sequence);
+        }
+        let own = log::own(tx, &relationship)?;
+        let their = log::theirs(tx, &relationship)?;
+        let mut wanted = !sync.entries.is_empty();
+        for head in &sync.heads {
+            match log::receive_head(tx, &relationship, head)? {
+                HeadReceived::Level => {}
+                HeadReceived::Ahead { sequence } => wanted |= sequence >= their.next,
+                HeadReceived::Old => {}
+                HeadReceived::Fork => self.freeze(tx, &mut relationship, Freeze::Forked),
+            }
+        }
+        if let Some(head) = log::theirs(tx, &relationship)?.head {
+            self.sessions.heard(session, head.at, tx.now.running);
+        }
+        if let Some(known) = self.sessions.get_mut(session) {
+            known.wanted |= wanted || known.have + 1 < own.next;
+        }
+        Ok(())
+    }
+
+    /// The peer has our log up to here.
+    fn arrived(&mut self, tx: &mut Tx<'_>, relationship: &Relationship, through: u64) -> Result<(), Stop> {
+        let at = tx.wall();
+        let grants = delivery::arrived(tx, relationship, through, at)?;
+        self.waits.arrived(tx, relationship.id, through);
+        if relationship.state != PeerState::Paired {
+            return Ok(());
+        }
+        for id in grants {
+            if let Some(mut grant) = Grant::find(tx, relationship.id, id)?
+                && grant.ended.is_none()
+                && delivery::is_due(tx, &grant)?
+            {
+                delivery::cut(tx, relationship, &mut grant)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn freeze(&mut self, tx: &mut Tx<'_>, relationship: &mut Relationship, why: Freeze) {
+        if relationship.frozen.is_none() {
+            relationship.freeze(tx, why);
+            happened(tx, relationship, "forked");
+        }
+    }
+
+    /// Acts on what the other side may say.
+    fn act(&mut self, tx: &mut Tx<'_>, mut relationship: Relationship, order: Order) -> Result<(), Stop> {
+        match order {
+            Order::Paired(order) => self.paired_there(tx, relationship, &order),
+            Order::Profile(order) => {
+                relationship.their_profile = order.body().clone();
+                relationship.save(tx);
+                Ok(())
+            }
+            Order::Asked(order) => Ok(ask::asked(tx, &relationship, &order)?),
+            Order::Answered(order, mut ask) => {
+                ask::answered(tx, &relationship, &mut ask, &order);
+                Ok(())
+            }
+            Order::Granted(order) => {
+                holding::granted(tx, &relationship, &order)?;
+                self.ends_at = Some(self.ends_at.map_or(tx.wall(), |at| at.min(tx.wall())));
+                Ok(())
+            }
+            Order::Keys(order, mut grant) => holding::keys(tx, &mut grant, &order),
+            Order::Cells(order, mut grant) => holding::cells(tx, &relationship, &mut grant, &order),
+            Order::Revoked(order, mut grant) => holding::revoked(tx, &relationship, &mut grant, &order),
+            Order::Purged(order, grant) => self.purged(tx, &relationship, *grant, &order),
+            Order::Read(order, grant) => self.read_asked(tx, &relationship, *grant, &order),
+            Order::Served(order, grant) => self.read_served(tx, &relationship, &grant, &order),
+            Order::Used(order) => usage::reported(tx, &relationship, &order),
+            Order::Closed(order) => self.closed_there(tx, relationship, order.at()),
+            Order::Unknown => Ok(()),
+        }
+    }
+
+    fn paired_there(
+        &mut self,
+        tx: &mut Tx<'_>,
+        mut relationship: Relationship,
+        order: &Authorized<Profile>,
+    ) -> Result<(), Stop> {
+        relationship.confirmed_there = true;
+        relationship.their_profile = order.body().clone();
+        relationship.save(tx);
+        self.pair_if_both(tx, relationship)
+    }
+
+    /// Our person said that the words are the same.
+    pub(super) fn confirm_here(&mut self, tx: &mut Tx<'_>, mut relationship: Relationship) -> Result<(), Stop> {
+        if relationship.confirmed_here {
+            return Ok(());
+        }
+        let profile = self.profile(Some(&relationship));
+        relationship.confirmed_here = true;
+        relationship.told_profile = Some(profile.clone());
+        relationship.save(tx);
+        log::append(tx, &relationship, &Body::Paired(Paired { profile }), None)?;
+        self.pair_if_both(tx, relationship)
+    }
+
+    fn pair_if_both(&mut self, tx: &mut Tx<'_>, mut relationship: Relationship) -> Result<(), Stop> {
+        if !relationship.confirmed_here || !relationship.confirmed_there || relationship.state != PeerState::Pending {
+            return Ok(());
+        }
+        relationship.state = PeerState::Paired;
+        relationship.since = tx.wall();
+        relationship.save(tx);
+        self.pairings.paired(tx, relationship.id);
+        self.hints.learn(&relationship, tx);
+        if self.settings.kind == NodeKind::Person && !relationship.their_profile.addresses.is_empty() {
+            self.contacts.want(relationship.id, tx.now.running);
+        }
+        happened(tx, &relationship, "paired");
+        Ok(())
+    }
+
+    fn purged(
+        &mut self,
+        tx: &mut Tx<'_>,
+        relationship: &Relationship,
+        mut grant: Grant,
+        order: &Authorized<Purged>,
+    ) -> Result<(), Stop> {
+        if let Purged::Selectors { selectors, .. } = order.body() {
+            let taken: Vec<_> = grant.selectors.iter().filter(|lent| lent.taken_back.is_some()).collect();
+            let all = grant.ended.is_some() || selectors.len() >= taken.len();
+            if all && grant.purge == Purge::Awaited {
+                grant.purge = Purge::Confirmed;
+                grant.purged_at = Some(tx.wall());
+                grant.save(tx);
+            }
+        }
+        holding::tell(tx, relationship, "purged", Some(&grant), order.at());
+        Ok(())
+    }
+
+    /// A live read is asked for: answered from the present value, within the grant and its rate.
+    fn read_asked(
+        &mut self,
+        tx: &mut Tx<'_>,
+        relationship: &Relationship,
+        mut grant: Grant,
+        order: &Authorized<Read>,
+    ) -> Result<(), Stop> {
+        let read = order.body().clone();
+        let hour = tx.wall().as_millis() / 3_600_000;
+        if grant.reads.hour != hour {
+            grant.reads = crate::grant::ReadCount { hour, served: 0, refused: 0 };
+        }
+        let lent = grant.lent(read.selector).filter(|lent| lent.taken_back.is_none()).cloned();
+        let allowed = grant.mode == Mode::Reference && grant.is_active(tx.wall()) && lent.is_some();
+        let mut payload = None;
+        let outcome = if !allowed {
+            ServedOutcome::Refused
+        } else if grant.reads.served >= grant.reads_per_hour {
+            grant.reads.refused += 1;
+            let refused = grant.reads.refused;
+            grant.save(tx);
+            if refused > 1 {
+                // One entry an hour says that there were too many; more would be a way to grow our log.
+                return Ok(());
+            }
+            ServedOutcome::TooMany { refused }
+        } else {
+            let lent = lent.ok_or(Misbehaviour::Malformed)?;
+            match present_of(tx, relationship, &lent.selector, read.record)? {
+                None => ServedOutcome::Nothing,
+                Some(present) => {
+                    grant.reads.served += 1;
+                    let version = present.version;
+                    let key = allod_crypto::SecretKey::random(&mut *tx.dice);
+                    let place = CellPlace {
+                        relationship: &relationship.tag,
+                        log: relationship.my_log,
+                        grant: grant.id,
+                        selector: &lent.selector,
+                        record: read.record,
+                        epoch: u32::MAX,
+                        version,
+                        agreement: &grant.agreement,
+                    };
+                    let cell = delivery::seal_cell(&key, &place, present, tx);
+                    let served = ServedPayload { key: *key.expose(), cell };
+                    payload = Some(allod_crypto::Zeroizing::new(served.encode()));
+                    ServedOutcome::Value { version }
+                }
+            }
+        };
+        let body = Body::Served(Served {
+            grant: grant.id,
+            selector: read.selector,
+            record: read.record,
+            nonce: read.nonce,
+            outcome,
+        });
+        let sequence = log::append(tx, relationship, &body, payload.as_ref().map(|payload| payload.as_slice()))?;
+        if payload.is_some() {
+            delivery::note_flight(tx, relationship, &mut grant, sequence);
+            grant.last_use = Some(tx.wall());
+            grant.uses += 1;
+        }
+        grant.save(tx);
+        Ok(())
+    }
+
+    fn read_served(
+        &mut self,
+        tx: &mut Tx<'_>,
+        relationship: &Relationship,
+        grant: &Grant,
+        order: &Authorized<Served>,
+    ) -> Result<(), Stop> {
+        let body = order.body();
+        let Some(read) = self.waits.read_of(&body.nonce) else { return Ok(()) };
+        if read.grant != grant.id || read.relationship != relationship.id || read.selector != body.selector {
+            return Err(Misbehaviour::NotAllowed.into());
+        }
+        let (peer, path) = (relationship.petname.clone(), read.path.clone());
+        match body.outcome {
+            ServedOutcome::Value { version } => {
+                let view = holding::served(relationship, grant, path, order, version)?;
+                self.waits.served(tx, &body.nonce, view);
+            }
+            ServedOutcome::Nothing => self.waits.refused(tx, &body.nonce, Refusal::NotArrived { peer, path }),
+            ServedOutcome::Refused => self.waits.refused(tx, &body.nonce, Refusal::NoGrantFrom { peer, path }),
+            ServedOutcome::TooMany { .. } => {
+                let most = u64::from(grant.reads_per_hour);
+                self.waits.refused(tx, &body.nonce, Refusal::TooManyReads { peer, path, most });
+            }
+        }
+        Ok(())
+    }
+
+    /// The other side ended the relationship: what we hold of it goes, and what we lent is taken back.
+    fn closed_there(
+        &mut self,
+        tx: &mut Tx<'_>,
+        mut relationship: Relationship,
+        at: crate::time::Timestamp,
+    ) -> Result<(), Stop> {
+        if relationship.state == PeerState::Pending {
+            relationship.erase(tx)?;
+            return Ok(());
+        }
+        let was_closed = relationship.state == PeerState::Closed;
+        for mut grant in Grant::with(tx, relationship.id)? {
+            if grant.ended.is_some() {
+                continue;
+            }
+            match grant.direction {
+                Direction::Held => {
+                    drop_all(tx, &relationship, &mut grant, Ended::Revoked { at }, Announce::Tell)?;
+                }
+                Direction::Given => {
+                    let places = grant.live_selectors();
+                    take_back(tx, &relationship, &mut grant, &places)?;
+                }
+            }
+        }
+        relationship.state = PeerState::Closed;
+        relationship.save(tx);
+        if !was_closed {
+            happened(tx, &relationship, "closed");
+        }
+        Ok(())
+    }
+}
+
+/// The present value behind a selector, and a pseudonym where the selector is a column.
+fn present_of(
+    tx: &Tx<'_>,
+    relationship: &Relationship,
+    selector: &crate::path::Selector,
+    record: Option<crate::id::Pseudonym>,
+) -> Result<Option<record::Present>, Stop> {
+    use crate::path::Selector;
+    match (selector, record) {
+        (Selector::Field(path), None) => Ok(record::present(tx, path)?),
+        (Selector::Column { kind, field }, Some(wanted)) => {
+            let mut after = None;
+            loop {
+                let rows = record::chunk(tx, kind, after.as_ref(), 500)?;
+                for row in &rows {
+                    let path = crate::path::RecordPath { kind: row.kind.clone(), id: row.id.clone() };
+                    if relationship.pseudonym(&path) == wanted {
+                        return Ok(record::present_in(tx, row, field)?);
+                    }
+                }
+                match rows.last() {
+                    Some(last) if rows.len() == 500 => {
+                        after = Some(crate::path::RecordPath { kind: last.kind.clone(), id: last.id.clone() });
+                    }
+                    _ => return Ok(None),
+                }
+            }
+        }
+        _ => Ok(None),
+    }
+}

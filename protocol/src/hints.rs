@@ -1,0 +1,107 @@
+//! Which hints are ours to hear, and when to send one.
+//!
+//! The tags of yesterday, today and tomorrow are kept for every relationship, and nothing else is kept for one that is not connected. They
+//! are computed a page at a time, so that a node with a hundred thousand relationships starts at once.
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    time::Duration,
+};
+
+use crate::{
+    command::PeerState,
+    id::RelationshipId,
+    limits::HINT_EVERY,
+    relationship::{Relationship, Side},
+    store::StoreFault,
+    tx::Tx,
+    wire::hint,
+};
+
+/// Relationships whose tags are computed in one step.
+const PAGE: usize = 250;
+
+/// The tags that mean us.
+#[derive(Debug, Default)]
+pub struct Hints {
+    tags: HashMap<[u8; 16], RelationshipId>,
+    day: Option<u64>,
+    /// How far the tags of this day are computed; none if all are.
+    cursor: Option<Option<RelationshipId>>,
+    sent: BTreeMap<RelationshipId, Duration>,
+    followed: BTreeMap<RelationshipId, Duration>,
+}
+
+impl Hints {
+    /// Computes some more tags, and starts over on a new day. `true` if there is more to do.
+    ///
+    /// # Errors
+    /// [`StoreFault`].
+    pub fn refresh(&mut self, tx: &Tx<'_>) -> Result<bool, StoreFault> {
+        let today = tx.wall().day();
+        if self.day != Some(today) {
+            self.day = Some(today);
+            self.tags.clear();
+            self.cursor = Some(None);
+        }
+        let Some(cursor) = self.cursor else { return Ok(false) };
+        let page = Relationship::page(tx, cursor, PAGE)?;
+        for relationship in &page {
+            self.add(relationship, today);
+        }
+        self.cursor = if page.len() < PAGE { None } else { page.last().map(|last| Some(last.id)) };
+        Ok(self.cursor.is_some())
+    }
+
+    /// Listens for a relationship that is new.
+    pub fn learn(&mut self, relationship: &Relationship, tx: &Tx<'_>) {
+        self.add(relationship, tx.wall().day());
+    }
+
+    fn add(&mut self, relationship: &Relationship, today: u64) {
+        if relationship.state == PeerState::Closed {
+            return;
+        }
+        let key = relationship.hint_key();
+        let from_inviter = relationship.side == Side::Scanner;
+        for day in today.saturating_sub(1)..=today + 1 {
+            self.tags.insert(hint::tag(&key, day, from_inviter), relationship.id);
+        }
+    }
+
+    /// Who hinted, if it was one of our peers and there is reason to follow it now.
+    pub fn heard(&mut self, tx: &Tx<'_>, bytes: &[u8]) -> Option<RelationshipId> {
+        let tag = hint::decode(bytes, tx.wall())?;
+        let relationship = *self.tags.get(&tag)?;
+        within_bounds(&mut self.followed, relationship, tx.now.running).then_some(relationship)
+    }
+
+    /// A hint for a peer that is not connected, if it is time for one: topic and bytes.
+    pub fn send(&mut self, tx: &mut Tx<'_>, relationship: &Relationship) -> Option<(u8, Vec<u8>)> {
+        if !within_bounds(&mut self.sent, relationship.id, tx.now.running) {
+            return None;
+        }
+        let tag = hint::tag(&relationship.hint_key(), tx.wall().day(), relationship.side == Side::Inviter);
+        Some((relationship.their_profile.mailbox, hint::encode(tag, tx.wall(), &mut *tx.dice)))
+    }
+}
+
+/// Once in [`HINT_EVERY`] for each; the table is cleared of what is older, so that it does not grow.
+fn within_bounds(
+    last: &mut BTreeMap<RelationshipId, Duration>,
+    relationship: RelationshipId,
+    running: Duration,
+) -> bool {
+    const KEPT: usize = 4_096;
+    if last.get(&relationship).is_some_and(|last| running < *last + HINT_EVERY) {
+        return false;
+    }
+    if last.len() >= KEPT {
+        last.retain(|_, at| running < *at + HINT_EVERY);
+    }
+    if last.len() >= KEPT {
+        return false;
+    }
+    last.insert(relationship, running);
+    true
+}

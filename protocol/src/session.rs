@@ -1,0 +1,446 @@
+//! Sessions: one handshake between two relationship's static keys, then sealed messages both ways.
+//!
+//! Nothing here is stored. A session lives as long as its link; each side has one sync request under way at a time, and answers the other's
+//! whenever they come. What is sent is put together after the commit that it depends on ([`Sessions::message`]).
+
+use std::{collections::BTreeMap, time::Duration};
+
+use allod_crypto::{MessageKind, ReplayWindow, Role, SessionInitiator, SessionKeys, session};
+
+use crate::{
+    codec::Coded,
+    command::PeerState,
+    effect::SessionId,
+    id::{RelationshipId, RouteId},
+    limits::{ENTRIES_PER_SYNC_MAX, LEASE_MAX, MESSAGE_MAX_BYTES, SESSIONS_MAX},
+    log,
+    relationship::Relationship,
+    store::StoreFault,
+    time::Timestamp,
+    tx::{Misbehaviour, Tx},
+    wire::{
+        body::Acknowledged,
+        session::{PROTOCOL, SessionAnswer, SessionRequest, Sync},
+    },
+};
+
+/// About how many bytes of entries go into one message: the other side's commit stays short.
+const SYNC_BUDGET_BYTES: usize = 384 * 1024;
+
+/// One live session.
+#[derive(Debug)]
+pub struct Session {
+    pub relationship: RelationshipId,
+    pub link: u64,
+    keys: SessionKeys,
+    counter: u64,
+    window: ReplayWindow,
+    /// The other side showed that it holds the session's keys.
+    pub proved: bool,
+    /// A sync request of ours is under way.
+    pub under_way: bool,
+    /// There is a reason for a sync request.
+    pub wanted: bool,
+    /// How far the other side has our log.
+    pub have: u64,
+    /// How far we sent it in this session.
+    sent: u64,
+    /// The other side's newest signed time, and when it came.
+    heard: Option<(Timestamp, Duration)>,
+    /// How often a head must be renewed for the shortest lease that we give here; none if no lease is given.
+    pub renew_every: Option<Duration>,
+    /// When we last signed a head here.
+    pub renewed: Duration,
+}
+
+#[derive(Debug)]
+struct Hello {
+    relationship: RelationshipId,
+    link: u64,
+    session: SessionId,
+    initiator: SessionInitiator,
+}
+
+/// All sessions, and the hellos that wait for an answer.
+#[derive(Debug, Default)]
+pub struct Sessions {
+    live: BTreeMap<SessionId, Session>,
+    newest: BTreeMap<RelationshipId, SessionId>,
+    hellos: BTreeMap<u64, Hello>,
+    requests: BTreeMap<u64, (SessionId, u64)>,
+}
+
+/// `name ‖ route of whoever answers ‖ route of whoever asks ‖ role of whoever asks ‖ generation`.
+fn prologue(answerer: RouteId, asker: RouteId, asker_role: Role, generation: u32) -> Vec<u8> {
+    let mut bytes = PROTOCOL.to_vec();
+    bytes.extend(answerer.as_bytes());
+    bytes.extend(asker.as_bytes());
+    bytes.push(asker_role.byte());
+    bytes.extend(generation.to_le_bytes());
+    bytes
+}
+
+impl Sessions {
+    /// Starts a handshake over a link. Returns the request.
+    pub fn hello(&mut self, tx: &mut Tx<'_>, relationship: &Relationship, link: u64, errand: u64) -> Option<Vec<u8>> {
+        let prologue = prologue(
+            relationship.their_route,
+            relationship.my_route,
+            relationship.side.role(),
+            relationship.generation,
+        );
+        let (initiator, noise) = SessionInitiator::start(
+            &relationship.agreement(),
+            &relationship.their_static,
+            &relationship.session_psk.key(),
+            &prologue,
+            &mut *tx.dice,
+        )
+        .ok()?;
+        let mut session = [0; 16];
+        tx.dice.fill_bytes(&mut session);
+        let session = SessionId(session);
+        let hello = Hello { relationship: relationship.id, link, session, initiator };
+        self.hellos.insert(errand, hello);
+        let request = SessionRequest::Hello {
+            route: relationship.their_route,
+            generation: relationship.generation,
+            session,
+            noise,
+        };
+        Some(request.encode())
+    }
+
+    /// Whether a handshake with this peer waits for its answer.
+    #[must_use]
+    pub fn is_greeting(&self, relationship: RelationshipId) -> bool {
+        self.hellos.values().any(|hello| hello.relationship == relationship)
+    }
+
+    /// The errand was a hello: whose, and over which link. It is taken out.
+    pub fn take_hello(&mut self, errand: u64) -> Option<TakenHello> {
+        self.hellos.remove(&errand).map(|hello| TakenHello { hello })
+    }
+
+    /// The answer to a hello: the session lives.
+    ///
+    /// # Errors
+    /// [`Misbehaviour::Forged`] if the other side does not hold the relationship's keys.
+    pub fn welcomed(&mut self, taken: TakenHello, noise: &[u8], running: Duration) -> Result<SessionId, Misbehaviour> {
+        let Hello { relationship, link, session, initiator } = taken.hello;
+        let (keys, _) = initiator.finish(noise).map_err(|_| Misbehaviour::Forged)?;
+        self.insert(session, relationship, link, keys, running);
+        Ok(session)
+    }
+
+    /// Answers a hello, if it proves the relationship's keys.
+    pub fn answer_hello(
+        &mut self,
+        tx: &mut Tx<'_>,
+        relationship: &Relationship,
+        link: u64,
+        session: SessionId,
+        generation: u32,
+        noise: &[u8],
+    ) -> Option<Vec<u8>> {
+        if generation != relationship.generation || self.live.contains_key(&session) {
+            return None;
+        }
+        let prologue = prologue(
+            relationship.my_route,
+            relationship.their_route,
+            relationship.side.role().other(),
+            relationship.generation,
+        );
+        let (answer, keys) = session::answer(
+            &relationship.agreement(),
+            &relationship.their_static,
+            &relationship.session_psk.key(),
+            &prologue,
+            noise,
+            &[],
+            &mut *tx.dice,
+        )
+        .ok()?;
+        self.insert(session, relationship.id, link, keys, tx.now.running);
+        Some(SessionAnswer::Welcome { noise: answer }.encode())
+    }
+
+    fn insert(&mut self, id: SessionId, relationship: RelationshipId, link: u64, keys: SessionKeys, running: Duration) {
+        if self.live.len() >= SESSIONS_MAX {
+            // The one that was renewed longest ago goes: it is the least used.
+            if let Some(oldest) = self.live.iter().min_by_key(|(_, session)| session.renewed).map(|(id, _)| *id) {
+                self.remove(oldest);
+            }
+        }
+        let session = Session {
+            relationship,
+            link,
+            keys,
+            counter: 0,
+            window: ReplayWindow::default(),
+            proved: false,
+            under_way: false,
+            wanted: false,
+            have: 0,
+            sent: 0,
+            heard: None,
+            renew_every: None,
+            renewed: running,
+        };
+        self.live.insert(id, session);
+    }
+
+    /// The other side holds the session's keys: this is the session to use.
+    pub fn prove(&mut self, id: SessionId, have: u64) -> bool {
+        let Some(session) = self.live.get_mut(&id) else { return false };
+        let first = !session.proved;
+        session.proved = true;
+        if first {
+            session.have = have;
+            session.sent = have;
+            self.newest.insert(session.relationship, id);
+        }
+        first
+    }
+
+    /// A session.
+    pub fn get_mut(&mut self, id: SessionId) -> Option<&mut Session> {
+        self.live.get_mut(&id)
+    }
+
+    /// The proved session of a peer.
+    #[must_use]
+    pub fn of(&self, relationship: RelationshipId) -> Option<SessionId> {
+        self.newest.get(&relationship).copied()
+    }
+
+    /// Whether a peer is there.
+    #[must_use]
+    pub fn is_live(&self, relationship: RelationshipId) -> bool {
+        self.newest.contains_key(&relationship)
+    }
+
+    /// How many peers are there.
+    #[must_use]
+    pub fn online(&self) -> usize {
+        self.newest.len()
+    }
+
+    /// The relationships with a live session.
+    #[must_use]
+    pub fn relationships(&self) -> Vec<RelationshipId> {
+        self.newest.keys().copied().collect()
+    }
+
+    /// Drops a session. Returns the peer if it is not there any more.
+    pub fn remove(&mut self, id: SessionId) -> Option<RelationshipId> {
+        let session = self.live.remove(&id)?;
+        self.requests.retain(|_, (request, _)| *request != id);
+        if self.newest.get(&session.relationship) != Some(&id) {
+            return None;
+        }
+        self.newest.remove(&session.relationship);
+        let other = self.live.iter().find(|(_, other)| other.relationship == session.relationship && other.proved);
+        match other.map(|(id, _)| *id) {
+            Some(other) => {
+                self.newest.insert(session.relationship, other);
+                None
+            }
+            None => Some(session.relationship),
+        }
+    }
+
+    /// A link is gone, and all sessions over it. Returns the peers that are not there any more.
+    pub fn link_down(&mut self, link: u64) -> Vec<RelationshipId> {
+        self.hellos.retain(|_, hello| hello.link != link);
+        let over: Vec<_> = self.live.iter().filter(|(_, session)| session.link == link).map(|(id, _)| *id).collect();
+        over.into_iter().filter_map(|id| self.remove(id)).collect()
+    }
+
+    /// All sessions of a peer go, with their links.
+    pub fn drop_peer(&mut self, relationship: RelationshipId) -> Vec<u64> {
+        let over: Vec<_> =
+            self.live.iter().filter(|(_, session)| session.relationship == relationship).map(|(id, _)| *id).collect();
+        let mut links = Vec::new();
+        for id in over {
+            links.extend(self.live.get(&id).map(|session| session.link));
+            self.remove(id);
+        }
+        links
+    }
+
+    /// Sync requests that are to go out now: (errand to give, session, link). Each session has one under way at most.
+    pub fn take_wanted(&mut self) -> Vec<(SessionId, RelationshipId, u64)> {
+        let newest: Vec<SessionId> = self.newest.values().copied().collect();
+        let mut wanted = Vec::new();
+        for id in newest {
+            if let Some(session) = self.live.get_mut(&id)
+                && session.wanted
+                && !session.under_way
+            {
+                session.wanted = false;
+                session.under_way = true;
+                wanted.push((id, session.relationship, session.link));
+            }
+        }
+        wanted
+    }
+
+    /// The errand was a sync request: its session and counter. It is taken out.
+    pub fn take_request(&mut self, errand: u64) -> Option<(SessionId, u64)> {
+        let (id, counter) = self.requests.remove(&errand)?;
+        if let Some(session) = self.live.get_mut(&id) {
+            session.under_way = false;
+        }
+        Some((id, counter))
+    }
+
+    /// Opens a request of the other side.
+    ///
+    /// # Errors
+    /// [`Misbehaviour`] if it does not open, was seen before, or is no sync message.
+    pub fn open_request(&mut self, id: SessionId, counter: u64, sealed: &[u8]) -> Result<Sync, Misbehaviour> {
+        let session = self.live.get_mut(&id).ok_or(Misbehaviour::Forged)?;
+        let plain =
+            session.keys.open_message(counter, MessageKind::Request, sealed).map_err(|_| Misbehaviour::Forged)?;
+        if !session.window.accept(counter) {
+            return Err(Misbehaviour::Forged);
+        }
+        decode(&plain)
+    }
+
+    /// Opens the answer to a request of ours.
+    ///
+    /// # Errors
+    /// [`Misbehaviour`] if it does not open or is no sync message.
+    pub fn open_answer(&self, id: SessionId, counter: u64, sealed: &[u8]) -> Result<Sync, Misbehaviour> {
+        let session = self.live.get(&id).ok_or(Misbehaviour::Forged)?;
+        let plain =
+            session.keys.open_message(counter, MessageKind::Answer, sealed).map_err(|_| Misbehaviour::Forged)?;
+        decode(&plain)
+    }
+
+    /// Puts a message together from what is durable: heads, how far we have theirs, and what they lack.
+    ///
+    /// # Errors
+    /// [`StoreFault`].
+    pub fn message(
+        &mut self,
+        tx: &mut Tx<'_>,
+        id: SessionId,
+        answers: Option<u64>,
+        errand: Option<u64>,
+    ) -> Result<Option<Vec<u8>>, StoreFault> {
+        let Some(session) = self.live.get_mut(&id) else { return Ok(None) };
+        let Some(relationship) = Relationship::find(tx, session.relationship)? else { return Ok(None) };
+        let own = log::own(tx, &relationship)?;
+        let their = log::theirs(tx, &relationship)?;
+        let mut entries = Vec::new();
+        let mut bytes = 0;
+        let mut sequence = session.have.max(session.sent) + 1;
+        while sequence < own.next && entries.len() < ENTRIES_PER_SYNC_MAX {
+            let Some(entry) = log::wire_entry(tx, own.log, sequence)? else { break };
+            bytes += entry.size_bytes();
+            if !entries.is_empty() && bytes > SYNC_BUDGET_BYTES {
+                break;
+            }
+            entries.push(entry);
+            sequence += 1;
+        }
+        session.sent = session.sent.max(sequence - 1);
+        let reliable = relationship.state == PeerState::Paired;
+        let until = if reliable { tx.wall().after(LEASE_MAX) } else { tx.wall() };
+        let sync = Sync {
+            heads: vec![log::sign_head(tx, &relationship, until)?],
+            have: vec![Acknowledged { log: their.log, sequence: their.next - 1, hash: their.last }],
+            entries,
+        };
+        session.renewed = tx.now.running;
+        let plain = allod_crypto::Zeroizing::new(sync.encode());
+        debug_assert!(plain.len() <= MESSAGE_MAX_BYTES, "a sync message of {} bytes", plain.len());
+        let message = match answers {
+            Some(counter) => {
+                let sealed = session.keys.seal_message(counter, MessageKind::Answer, &plain, &mut *tx.dice);
+                SessionAnswer::Sealed { sealed }.encode()
+            }
+            None => {
+                let counter = session.counter;
+                session.counter += 1;
+                if let Some(errand) = errand {
+                    self.requests.insert(errand, (id, counter));
+                }
+                let sealed = session.keys.seal_message(counter, MessageKind::Request, &plain, &mut *tx.dice);
+                SessionRequest::Sealed { session: id, counter, sealed }.encode()
+            }
+        };
+        Ok(Some(message))
+    }
+
+    /// The other side says how far it has our log; what was sent beyond that and is not under way is sent again.
+    pub fn acknowledged(&mut self, id: SessionId, have: u64) {
+        if let Some(session) = self.live.get_mut(&id) {
+            session.have = session.have.max(have);
+            if !session.under_way {
+                session.sent = session.have;
+            }
+        }
+    }
+
+    /// The other side's newest signed time.
+    pub fn heard(&mut self, id: SessionId, at: Timestamp, running: Duration) {
+        if let Some(session) = self.live.get_mut(&id)
+            && session.heard.is_none_or(|(known, _)| at > known)
+        {
+            session.heard = Some((at, running));
+        }
+    }
+
+    /// What time it is towards a peer at least: its newest signed time, and what passed since.
+    #[must_use]
+    pub fn time_at_least(&self, relationship: RelationshipId, running: Duration) -> Option<Timestamp> {
+        let session = self.live.get(self.newest.get(&relationship)?)?;
+        session.heard.map(|(at, came)| at.after(running.saturating_sub(came)))
+    }
+
+    /// Sessions whose heads are to be renewed by now become wanted. Returns when the next is due.
+    pub fn renew(&mut self, running: Duration) -> Option<Duration> {
+        let mut next: Option<Duration> = None;
+        for id in self.newest.values() {
+            let Some(session) = self.live.get_mut(id) else { continue };
+            let Some(every) = session.renew_every else { continue };
+            let due = session.renewed + every;
+            if due <= running {
+                session.wanted = true;
+            }
+            let due = if due <= running { running + every } else { due };
+            next = Some(next.map_or(due, |next| next.min(due)));
+        }
+        next
+    }
+}
+
+/// A hello that was answered, or failed.
+#[derive(Debug)]
+pub struct TakenHello {
+    hello: Hello,
+}
+
+impl TakenHello {
+    /// With whom.
+    #[must_use]
+    pub fn relationship(&self) -> RelationshipId {
+        self.hello.relationship
+    }
+
+    /// Over which link.
+    #[must_use]
+    pub fn link(&self) -> u64 {
+        self.hello.link
+    }
+}
+
+fn decode(plain: &[u8]) -> Result<Sync, Misbehaviour> {
+    let sync = Sync::decode(plain).map_err(|_| Misbehaviour::Malformed)?;
+    if sync.is_within_limits() { Ok(sync) } else { Err(Misbehaviour::Malformed) }
+}
