@@ -6,6 +6,7 @@
 //! damaged file becomes a fault, and after any fault the engine answers nothing but that fault again.
 
 mod caught;
+mod ending;
 pub mod home;
 mod memory;
 mod redb;
@@ -103,6 +104,13 @@ pub fn open(engine: EngineName, dir: &Path, must_exist: bool) -> Result<Box<dyn 
         EngineName::Sled => Box::new(sled::SledStore::open(dir, must_exist)?),
         EngineName::Redb => Box::new(redb::RedbStore::open(dir, must_exist)?),
     })
+}
+
+/// Whether the store in `dir` was closed when its process last ended; to be asked before it is opened. After any other end, and
+/// after a first start, whoever counts what is stored counts it again.
+#[must_use]
+pub fn ended_cleanly(dir: &Path) -> bool {
+    matches!(ending::read(dir), Ok(Some(_)))
 }
 
 /// An engine takes a missing or empty file for a new store, which would be silent loss of everything.

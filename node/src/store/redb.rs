@@ -13,7 +13,7 @@ use ::redb::{Database, ReadableDatabase, TableDefinition};
 use allod_protocol::store::{Batch, Row, Store, StoreFault, View};
 
 use super::caught::{Health, caught};
-use super::{fault_of, home};
+use super::{ending, fault_of};
 
 /// The one file.
 pub(super) const DATA_FILE: &str = "store.redb";
@@ -45,6 +45,9 @@ impl RedbStore {
             };
             let mut builder = Database::builder();
             builder.set_cache_size(CACHE_BYTES);
+            if ending::read(dir).map_err(|error| fault_of(&error))?.is_some_and(|noted| noted != length_bytes) {
+                return Err(StoreFault::Damaged { detail: "the store has another length than at its end".to_owned() });
+            }
             builder.set_check_integrity_on_open(length_bytes > 0 && length_bytes <= CHECKED_AT_OPEN_MAX_BYTES);
             let db = if must_exist { builder.open(&path) } else { builder.create(&path) }.map_err(fault_in)?;
             if must_exist {
@@ -54,7 +57,7 @@ impl RedbStore {
                 transaction.open_table(ROWS).map_err(fault_in)?;
                 transaction.commit().map_err(fault_in)?;
             }
-            home::sync_directory(dir).map_err(|error| fault_of(&error))?;
+            ending::remove(dir).map_err(|error| fault_of(&error))?;
             Ok(db)
         })?;
         Ok(Self { db: RefCell::new(Some(db)), path, health: Health::default() })
@@ -134,7 +137,12 @@ impl Drop for RedbStore {
             // Closing would mark the file as sound. The process is about to end.
             std::mem::forget(db);
         } else {
-            let _ = caught(|| db.close().map_err(fault_in));
+            // Without a note the next open takes the end for a crash, which loses nothing but time.
+            let _ = caught(|| {
+                db.close().map_err(fault_in)?;
+                let dir = self.path.parent().expect("a file's path was joined to its directory's");
+                ending::leave(dir, self.size_bytes()).map_err(|error| fault_of(&error))
+            });
         }
     }
 }

@@ -14,7 +14,7 @@ use std::time::Duration;
 use allod_protocol::store::{Batch, Store, StoreFault};
 use tempfile::TempDir;
 
-use super::{EngineName, MemoryStore, open};
+use super::{EngineName, MemoryStore, ended_cleanly, open};
 
 const ON_DISK: [EngineName; 2] = [EngineName::Sled, EngineName::Redb];
 /// Tells a test that it is the child of itself, and where its files are.
@@ -147,6 +147,22 @@ fn where_a_store_must_be_none_is_made() {
         drop(open(engine, &gone, true).unwrap());
         let Some(StoreFault::Damaged { detail }) = open(engine.other(), &gone, true).err() else { panic!("{engine}") };
         assert!(detail.contains("look at store.engine"), "{detail}");
+    }
+}
+
+#[test]
+fn an_end_is_clean_when_the_store_was_closed() {
+    for engine in ON_DISK {
+        let dir = tempfile::tempdir().unwrap();
+        assert!(!ended_cleanly(dir.path()));
+        let mut store = open(engine, dir.path(), false).unwrap();
+        store.commit(&put(b"a", b"1")).unwrap();
+        assert!(!ended_cleanly(dir.path()));
+        drop(store);
+        assert!(ended_cleanly(dir.path()));
+        let store = open(engine, dir.path(), true).unwrap();
+        assert!(!ended_cleanly(dir.path()));
+        std::mem::forget(store);
     }
 }
 
