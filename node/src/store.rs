@@ -36,7 +36,7 @@ pub enum EngineName {
     /// The default.
     #[default]
     Sled,
-    /// One file, checksums on every page, slower to write.
+    /// One file, with a checksum on every page.
     Redb,
 }
 
