@@ -1,3 +1,4 @@
-//! placeholder
+//! The node: everything of Allod that touches the world.
 
 pub mod qr;
+pub mod store;

@@ -1,0 +1,233 @@
+//! sled 0.34.7, made durable.
+//!
+//! sled's own `flush` starts the write of its log and does not wait for the device: power cuts then lose what was acknowledged.
+//! So each commit is one batch in one tree, `flush`, and a sync of the data file; after an open, which may have made files, their
+//! directory is synced too. sled's timer is off, for it would write behind our back. That the data file is all there is to sync
+//! rests on [`slices`]: no row is long enough for a file of its own.
+//!
+//! sled panics over damage, or leaves out what it can't read. [`Health`] catches the first. Against the second each batch also
+//! writes a [`Mark`]: how many commits there were, which a clean end notes beside the log, so that a log without its end is known;
+//! and how many rows there are, which [`Store::check`] counts again.
+
+use std::fs::File;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use allod_protocol::store::{Batch, Row, Store, StoreFault, View};
+
+use super::caught::{Health, caught};
+use super::slices::{self, Head};
+use super::{RESERVED_TABLE, ending, fault_of, home};
+
+/// Where sled keeps its log, in its directory.
+pub(super) const DATA_FILE: &str = "db";
+
+/// Pages that sled keeps in memory: with 4 or 64 MiB, reads among a million rows differ by less than a sixth. Bytes.
+const CACHE_BYTES: u64 = 16 * 1024 * 1024;
+/// The row that says that this is a store of ours.
+const MARK_KEY: &[u8] = &[RESERVED_TABLE];
+/// How its rows are laid out.
+const LAYOUT: &[u8] = b"allod store 1";
+
+/// The store in a directory of sled's.
+pub(super) struct SledStore {
+    /// Taken by `drop` alone.
+    db: Option<::sled::Db>,
+    data: File,
+    dir: PathBuf,
+    mark: Mark,
+    health: Health,
+}
+
+/// What the store says of itself.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Mark {
+    commits: u64,
+    rows: u64,
+}
+
+impl SledStore {
+    /// Opens what is in `dir`, or makes it unless it `must_exist`.
+    pub(super) fn open(dir: &Path, must_exist: bool) -> Result<Self, StoreFault> {
+        let config = ::sled::Config::new()
+            .path(dir)
+            .cache_capacity(CACHE_BYTES)
+            .flush_every_ms(None)
+            .mode(::sled::Mode::LowSpace);
+        let (db, data, mark) = caught(|| {
+            let db = config.open().map_err(|error| fault_in(&error))?;
+            let data = File::open(dir.join(DATA_FILE)).map_err(|error| fault_of(&error))?;
+            let mark = match read(&db, MARK_KEY)? {
+                Some(mark) => Mark::from_bytes(&mark)?,
+                // sled calls a log that it can't read any part of a new one.
+                None if must_exist || !db.is_empty() => return Err(damaged("the store's mark is gone")),
+                None => {
+                    db.insert(MARK_KEY, Mark::default().to_bytes()).map_err(|error| fault_in(&error))?;
+                    Mark::default()
+                }
+            };
+            if ending::read(dir).map_err(|error| fault_of(&error))?.is_some_and(|commits| commits != mark.commits) {
+                return Err(damaged("the last commits are missing"));
+            }
+            db.flush().map_err(|error| fault_in(&error))?;
+            Ok((db, data, mark))
+        })?;
+        let store = Self { db: Some(db), data, dir: dir.to_owned(), mark, health: Health::default() };
+        store.health.run(|| store.sync_files().map_err(|error| fault_of(&error)))?;
+        Ok(store)
+    }
+
+    /// An open may have made each of sled's files, and replaced its snapshot.
+    fn sync_files(&self) -> io::Result<()> {
+        File::open(self.dir.join("conf"))?.sync_all()?;
+        self.data.sync_all()?;
+        home::sync_directory(&self.dir)?;
+        ending::remove(&self.dir)
+    }
+
+    fn call<T>(&self, call: impl FnOnce(&::sled::Db) -> Result<T, StoreFault>) -> Result<T, StoreFault> {
+        self.health.run(|| call(self.db.as_ref().expect("the engine leaves only when the store is dropped")))
+    }
+}
+
+impl Mark {
+    fn to_bytes(self) -> Vec<u8> {
+        [LAYOUT, &self.commits.to_be_bytes(), &self.rows.to_be_bytes()].concat()
+    }
+
+    fn from_bytes(stored: &[u8]) -> Result<Self, StoreFault> {
+        let counts: Option<&[u8; 16]> = stored.strip_prefix(LAYOUT).and_then(|counts| counts.try_into().ok());
+        let counts = u128::from_be_bytes(*counts.ok_or_else(|| damaged("the store's mark is none of this version"))?);
+        Ok(Self { commits: (counts >> 64) as u64, rows: counts as u64 })
+    }
+}
+
+impl View for SledStore {
+    fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, StoreFault> {
+        self.call(|db| {
+            let stored = read(db, key)?;
+            stored.map(|stored| Head::read(&stored)?.value(key, |slice| read(db, slice))).transpose()
+        })
+    }
+
+    fn scan(&self, prefix: &[u8], after: Option<&[u8]>, limit: usize) -> Result<Vec<Row>, StoreFault> {
+        self.call(|db| {
+            db.range(super::scan_start(prefix, after)..)
+                .map(|row| row.map_err(|error| fault_in(&error)))
+                .take_while(|row| row.as_ref().map_or(true, |(key, _)| key.starts_with(prefix)))
+                .filter(|row| row.as_ref().map_or(true, |(key, _)| key.first() != Some(&RESERVED_TABLE)))
+                .take(limit)
+                .map(|row| {
+                    let (key, stored) = row?;
+                    let value = Head::read(&stored)?.value(&key, |slice| read(db, slice))?;
+                    Ok((key.to_vec(), value))
+                })
+                .collect()
+        })
+    }
+}
+
+impl Store for SledStore {
+    fn commit(&mut self, batch: &Batch) -> Result<(), StoreFault> {
+        super::refuse_reserved(batch);
+        if batch.is_empty() {
+            return Ok(());
+        }
+        let mut mark = Mark { commits: self.mark.commits + 1, ..self.mark };
+        self.call(|db| {
+            let mut writes = ::sled::Batch::default();
+            for (key, value) in batch.writes() {
+                let new = value.map(|value| slices::rows_of(key, value)).unwrap_or_default();
+                // The look pays: sled counts a page into its cache when it is read. A million blind writes grew to 4 GB.
+                match read(db, key)? {
+                    Some(old) => {
+                        // Slices beyond the new ones, and the head if there is no new one.
+                        for number in new.len().saturating_sub(1)..Head::read(&old)?.slices() {
+                            writes.remove(slices::slice_key(key, number));
+                        }
+                        if new.is_empty() {
+                            writes.remove(key);
+                            mark.rows -= 1;
+                        }
+                    }
+                    None => mark.rows += u64::from(!new.is_empty()),
+                }
+                for (key, stored) in new {
+                    writes.insert(key, stored);
+                }
+            }
+            writes.insert(MARK_KEY, mark.to_bytes());
+            db.apply_batch(writes).map_err(|error| fault_in(&error))?;
+            db.flush().map_err(|error| fault_in(&error))?;
+            // Durable before acknowledged: `flush` is no sync.
+            self.data.sync_all().map_err(|error| fault_of(&error))
+        })?;
+        self.mark = mark;
+        Ok(())
+    }
+
+    fn check(&self) -> Result<(), StoreFault> {
+        self.call(|db| {
+            let mut rows = 0;
+            for row in db.iter() {
+                let (key, stored) = row.map_err(|error| fault_in(&error))?;
+                if key.first() != Some(&RESERVED_TABLE) {
+                    Head::read(&stored)?.value(&key, |slice| read(db, slice))?;
+                    rows += 1;
+                } else if let Some((owner, number)) = slices::slice_of(&key) {
+                    let head = read(db, owner)?.ok_or_else(|| damaged("a slice belongs to no value"))?;
+                    if number >= Head::read(&head)?.slices() {
+                        return Err(damaged("a slice lies beyond the end of its value"));
+                    }
+                } else if Mark::from_bytes(&stored)? != self.mark {
+                    return Err(damaged("the store's mark is an old one"));
+                }
+            }
+            if rows == self.mark.rows { Ok(()) } else { Err(damaged("rows are missing")) }
+        })
+    }
+
+    fn size_bytes(&self) -> u64 {
+        super::size_of_files_bytes(&self.dir)
+    }
+
+    fn engine(&self) -> &'static str {
+        "sled"
+    }
+}
+
+impl Drop for SledStore {
+    fn drop(&mut self) {
+        let Some(db) = self.db.take() else { return };
+        if self.health.has_failed() {
+            // Closing would write, and may wait for threads that are gone. The process is about to end.
+            std::mem::forget(db);
+        } else {
+            // Without a note the next open takes the end for a crash, which loses nothing but time.
+            let _ = caught(|| {
+                drop(db);
+                ending::leave(&self.dir, self.mark.commits).map_err(|error| fault_of(&error))
+            });
+        }
+    }
+}
+
+fn read(db: &::sled::Db, key: &[u8]) -> Result<Option<::sled::IVec>, StoreFault> {
+    db.get(key).map_err(|error| fault_in(&error))
+}
+
+/// What an error of sled's means. Its words stay out, as they may quote rows.
+fn fault_in(error: &::sled::Error) -> StoreFault {
+    match error {
+        ::sled::Error::Io(error) => fault_of(error),
+        ::sled::Error::Corruption { .. } => damaged("sled finds a checksum wrong"),
+        ::sled::Error::Unsupported(_) => damaged("sled does not know these files' format"),
+        ::sled::Error::ReportableBug(_) | ::sled::Error::CollectionNotFound(_) => {
+            damaged("sled finds its files inconsistent")
+        }
+    }
+}
+
+fn damaged(detail: &str) -> StoreFault {
+    StoreFault::Damaged { detail: detail.to_owned() }
+}
