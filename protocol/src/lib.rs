@@ -22,6 +22,7 @@ pub mod purpose;
 pub mod record;
 pub mod refusal;
 pub mod relationship;
+pub mod schema;
 pub mod secret;
 pub mod store;
 pub mod table;
