@@ -1,1 +1,5 @@
 //! placeholder
+
+pub mod export;
+pub mod import;
+pub mod json;

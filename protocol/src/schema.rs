@@ -28,7 +28,10 @@ const FILES: [&str; 9] = [
 ];
 
 static BUILT_IN: LazyLock<Vec<Schema>> = LazyLock::new(|| {
-    FILES.iter().map(|file| toml::from_str(file).expect("every built-in schema is read by a test of this file")).collect()
+    FILES
+        .iter()
+        .map(|file| toml::from_str(file).expect("every built-in schema is read by a test of this file"))
+        .collect()
 });
 
 /// What a kind's records hold.
@@ -43,9 +46,10 @@ pub struct Schema {
     pub en: String,
     /// The kind in French.
     pub fr: String,
-    /// The fields by which a person tells one record from another; none if there are no such fields. Never a number that somebody assigned.
+    /// The fields by which a person tells one record from another, best first: the first of these sets that a record has names it. Never a
+    /// number that somebody assigned. None where there is no such field, as with transactions.
     #[serde(default)]
-    pub key: Vec<FieldName>,
+    pub key: Vec<Vec<FieldName>>,
     /// The fields, in the order in which a screen shows them.
     pub fields: Vec<Field>,
 }
@@ -150,8 +154,14 @@ mod tests {
         for schema in Schema::all() {
             let names: BTreeSet<_> = schema.fields.iter().map(|field| &field.name).collect();
             assert_eq!(names.len(), schema.fields.len(), "{}: a name twice", schema.kind);
-            assert!(schema.key.iter().all(|key| names.contains(key)), "{}: a key that is no field", schema.kind);
-            assert!(schema.fields.iter().all(|field| !field.name.is_id() && !field.en.is_empty() && !field.fr.is_empty()));
+            assert!(
+                schema.key.iter().flatten().all(|key| names.contains(key)),
+                "{}: a key that is no field",
+                schema.kind
+            );
+            assert!(
+                schema.fields.iter().all(|field| !field.name.is_id() && !field.en.is_empty() && !field.fr.is_empty())
+            );
             let mut others = BTreeSet::new();
             for other in schema.fields.iter().flat_map(|field| &field.also) {
                 let name = FieldName::parse(other).unwrap();
