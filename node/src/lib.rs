@@ -1,4 +1,7 @@
 //! The node: everything of Allod that touches the world.
 
+pub mod export;
+pub mod import;
+pub mod json;
 pub mod qr;
 pub mod store;

@@ -26,6 +26,7 @@ pub mod purpose;
 pub mod record;
 pub mod refusal;
 pub mod relationship;
+pub mod schema;
 pub mod secret;
 pub mod session;
 pub mod store;

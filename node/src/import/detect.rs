@@ -1,0 +1,130 @@
+//! Telling what a file is, by its content first and its name second.
+
+use std::path::Path;
+
+use super::{Format, csv, limits::SNIFF_MAX_BYTES, text, vcard};
+
+/// The format of a file, or what it looks like if it is none of ours.
+pub(super) fn format(bytes: &[u8], name: &str) -> Result<Format, &'static str> {
+    if let Some(known) = signature(bytes) {
+        return Err(known);
+    }
+    let sample = sample(bytes);
+    let first = sample.trim_start();
+    if sample.lines().any(vcard::begins_card) {
+        return Ok(Format::VCard);
+    }
+    if first.starts_with(['{', '[']) {
+        return Ok(Format::Json);
+    }
+    if let Some(known) = prefix(first) {
+        return Err(known);
+    }
+    let extension = Path::new(name).extension().and_then(|e| e.to_str()).unwrap_or_default().to_ascii_lowercase();
+    match extension.as_str() {
+        "vcf" | "vcard" => return Ok(Format::VCard),
+        "json" | "jsonl" | "ndjson" => return Ok(Format::Json),
+        "csv" | "tsv" | "tab" => return Ok(Format::Csv),
+        _ => {}
+    }
+    if csv::is_table(&sample) { Ok(Format::Csv) } else { Err("plain text") }
+}
+
+/// In words, a file of this format in which no record is.
+pub(super) fn empty_handed(bytes: &[u8], format: Format) -> &'static str {
+    if let Some(known) = signature(bytes).or_else(|| prefix(sample(bytes).trim_start())) {
+        return known;
+    }
+    match format {
+        Format::VCard if sample(bytes).lines().any(vcard::begins_card) => "a vCard file without one whole card",
+        Format::VCard => "a file without BEGIN:VCARD",
+        Format::Csv => "a table without one whole row below its header",
+        Format::Json => "JSON without an object that holds a value",
+        Format::Allod => "an export without records",
+    }
+}
+
+/// The beginning of the text, up to the end of a line.
+fn sample(bytes: &[u8]) -> String {
+    let mut head = &bytes[..bytes.len().min(SNIFF_MAX_BYTES)];
+    let (encoding, _) = text::encoding(bytes);
+    if head.len() < bytes.len()
+        && encoding.is_ascii_compatible()
+        && let Some(end) = head.iter().rposition(|byte| *byte == b'\n')
+    {
+        head = &head[..end];
+    }
+    let mark = if bytes.starts_with(b"\xEF\xBB\xBF") { 3 } else { 0 };
+    let text = encoding.decode_without_bom_handling(&head[mark.min(head.len())..]).0;
+    text.trim_start_matches('\u{feff}').to_owned()
+}
+
+fn signature(bytes: &[u8]) -> Option<&'static str> {
+    const KNOWN: [(&[u8], &str); 8] = [
+        (b"%PDF", "a PDF"),
+        (b"PK\x03\x04", "a ZIP archive or an office document"),
+        (b"\x1f\x8b", "a gzip archive"),
+        (b"\x89PNG", "a picture"),
+        (b"\xff\xd8\xff", "a picture"),
+        (b"GIF8", "a picture"),
+        (b"SQLite format 3", "an SQLite database"),
+        (b"\xd0\xcf\x11\xe0", "an old office document"),
+    ];
+    if bytes.iter().all(u8::is_ascii_whitespace) {
+        return Some("an empty file");
+    }
+    if let Some((_, what)) = KNOWN.iter().find(|(magic, _)| bytes.starts_with(magic)) {
+        return Some(what);
+    }
+    let utf_16 = !text::encoding(bytes).0.is_ascii_compatible();
+    let head = &bytes[..bytes.len().min(SNIFF_MAX_BYTES)];
+    (!utf_16 && head.contains(&0)).then_some("binary data")
+}
+
+fn prefix(text: &str) -> Option<&'static str> {
+    const KNOWN: [(&str, &str); 5] = [
+        ("BEGIN:VCALENDAR", "a calendar"),
+        ("OFXHEADER", "an OFX bank file"),
+        ("!Type:", "a QIF bank file"),
+        ("ALLOD:", "an invitation"),
+        ("<", "XML or HTML"),
+    ];
+    let starts = |prefix: &str| text.get(..prefix.len()).is_some_and(|head| head.eq_ignore_ascii_case(prefix));
+    KNOWN.iter().find(|(prefix, _)| starts(prefix)).map(|(_, what)| *what)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn content_comes_before_the_name() {
+        assert_eq!(format(b"BEGIN:VCARD\r\nEND:VCARD\r\n", "contacts.csv"), Ok(Format::VCard));
+        assert_eq!(format(b"\n begin : vcard\n", "x"), Ok(Format::VCard));
+        assert_eq!(format(b"\xEF\xBB\xBF[{\"a\":1}]", "x.txt"), Ok(Format::Json));
+        assert_eq!(format(b"a;b\n1;2\n", "x.txt"), Ok(Format::Csv));
+        assert_eq!(format(b"b\0e\0g\0i\0n\0:\0v\0c\0a\0r\0d\0\n\0", ""), Ok(Format::VCard));
+    }
+
+    #[test]
+    fn the_name_decides_where_the_content_does_not() {
+        assert_eq!(format(b"amount\n1\n2\n", "x.csv"), Ok(Format::Csv));
+        assert_eq!(format(b"amount\n1\n2\n", "x"), Err("plain text"));
+    }
+
+    #[test]
+    fn what_is_none_of_ours_is_called_by_its_name() {
+        for (bytes, what) in [
+            (&b""[..], "an empty file"),
+            (b" \n\n", "an empty file"),
+            (b"%PDF-1.7", "a PDF"),
+            (b"PK\x03\x04\x14", "a ZIP archive or an office document"),
+            (b"\x00\x01\x02\x03\x00", "binary data"),
+            (b"BEGIN:VCALENDAR\nEND:VCALENDAR\n", "a calendar"),
+            (b"<?xml version='1.0'?>", "XML or HTML"),
+            (b"Dear Ana,\nit was good to see you.\n", "plain text"),
+        ] {
+            assert_eq!(format(bytes, "file"), Err(what));
+        }
+    }
+}
