@@ -164,7 +164,7 @@ pub enum NetworkCommand {
         link: Link,
         protected: bool,
     },
-    /// Flush answers, say goodbye, stop. `done` is told when the sockets are closed.
+    /// Flush answers, say goodbye, stop. `done` is told when the connections are closed.
     Shutdown {
         done: oneshot::Sender<()>,
     },
@@ -195,6 +195,7 @@ impl std::fmt::Debug for NetworkEvent {
 /// The periods that a test shortens. The defaults are those of [`limits`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Pacing {
+    pub connect_timeout: Duration,
     pub stranger_idle: Duration,
     pub request_timeout: Duration,
     pub ping_interval: Duration,
@@ -204,6 +205,7 @@ pub struct Pacing {
 impl Default for Pacing {
     fn default() -> Self {
         Self {
+            connect_timeout: limits::CONNECT_TIMEOUT,
             stranger_idle: limits::STRANGER_IDLE,
             request_timeout: limits::REQUEST_TIMEOUT,
             ping_interval: limits::PING_INTERVAL,

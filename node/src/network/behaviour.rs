@@ -5,7 +5,7 @@
 
 use libp2p::identity::Keypair;
 use libp2p::swarm::NetworkBehaviour;
-use libp2p::{Swarm, SwarmBuilder, identify, memory_connection_limits, noise, ping, tcp, yamux};
+use libp2p::{Swarm, SwarmBuilder, identify, memory_connection_limits, noise, ping, quic, tcp, yamux};
 
 use super::admission::{Admission, Seats};
 use super::codec::FrameBounds;
@@ -25,11 +25,12 @@ pub(super) struct Behaviour {
     pub(super) gossip: Gossip,
 }
 
+// No frame is over its peer's own room, and pairing proves nobody: the shared rooms are not for it.
 const PAIR_BOUNDS: FrameBounds = FrameBounds {
     frame_max_bytes: limits::PAIR_FRAME_MAX_BYTES,
-    own_bytes: limits::STRANGER_OWN_BYTES,
-    strangers_bytes: limits::PAIR_BUDGET_BYTES,
-    proven_bytes: limits::PAIR_BUDGET_BYTES,
+    own_bytes: limits::PAIR_OWN_BYTES,
+    strangers_bytes: 0,
+    proven_bytes: 0,
 };
 
 const SESSION_BOUNDS: FrameBounds = FrameBounds {
@@ -75,12 +76,7 @@ pub(super) fn swarm(
             yamux
         })
         .map_err(|error| text(&error))?
-        .with_quic_config(|mut quic| {
-            quic.max_concurrent_stream_limit = limits::QUIC_STREAMS;
-            quic.max_stream_data = limits::QUIC_STREAM_WINDOW_BYTES;
-            quic.max_connection_data = limits::QUIC_CONNECTION_WINDOW_BYTES;
-            quic
-        })
+        .with_quic_config(bounded_quic)
         .with_behaviour(|key| {
             Behaviour::new(key, config, seats, subscribed).map_err(Box::<dyn std::error::Error + Send + Sync>::from)
         })
@@ -90,7 +86,28 @@ pub(super) fn swarm(
                 .with_idle_connection_timeout(limits::CONNECTION_IDLE)
                 .with_max_negotiating_inbound_streams(limits::NEGOTIATING_STREAMS)
         })
-        .with_connection_timeout(limits::CONNECT_TIMEOUT)
+        .with_connection_timeout(config.pacing.connect_timeout)
         .build();
     Ok(swarm)
+}
+
+fn bounded_quic(mut quic: quic::Config) -> quic::Config {
+    quic.max_concurrent_stream_limit = limits::QUIC_STREAMS;
+    quic.max_stream_data = limits::QUIC_STREAM_WINDOW_BYTES;
+    quic.max_connection_data = limits::QUIC_CONNECTION_WINDOW_BYTES;
+    quic
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn quic_gets_our_bounds_and_a_stream_window_holds_a_whole_frame() {
+        let quic = bounded_quic(quic::Config::new(&Keypair::generate_ed25519()));
+        assert_eq!(quic.max_concurrent_stream_limit, limits::QUIC_STREAMS);
+        assert_eq!(quic.max_stream_data, limits::QUIC_STREAM_WINDOW_BYTES);
+        assert_eq!(quic.max_connection_data, limits::QUIC_CONNECTION_WINDOW_BYTES);
+        assert!(quic.max_stream_data as usize > limits::SESSION_FRAME_MAX_BYTES + 4);
+    }
 }

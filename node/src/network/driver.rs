@@ -3,7 +3,7 @@
 //! It waits for four things and for nothing else: the swarm, a command, a place for an event it kept, and the clock.
 //! No branch awaits, so pings and keep-alives go on whatever the engine does.
 
-use std::collections::{HashMap, HashSet, VecDeque};
+use std::collections::{HashMap, HashSet};
 use std::time::{Duration, Instant};
 
 use futures::StreamExt;
@@ -29,6 +29,9 @@ use super::{
 };
 
 mod inbound;
+mod observed;
+
+use observed::Observed;
 
 /// A request of a peer that the engine has not answered.
 struct Open {
@@ -50,12 +53,13 @@ pub(super) struct Driver {
     carries: bool,
     subscribed: EverSubscribed,
     listening: Vec<(ListenerId, Multiaddr)>,
-    observed: VecDeque<Multiaddr>,
+    observed: Observed,
     requests: HashMap<(Channel, OutboundRequestId), (Errand, Link)>,
     open: HashMap<Exchange, Open>,
     by_request: HashMap<(Channel, InboundRequestId), Exchange>,
     /// Answers handed to libp2p and not yet on the wire.
     flushing: HashSet<(Channel, InboundRequestId)>,
+    last_answer: Option<Instant>,
     last_exchange: u64,
     sweep_at: Option<Instant>,
 }
@@ -88,11 +92,12 @@ pub(super) fn start(
         carries: config.carry_for_others,
         subscribed,
         listening: Vec::new(),
-        observed: VecDeque::new(),
+        observed: Observed::default(),
         requests: HashMap::new(),
         open: HashMap::new(),
         by_request: HashMap::new(),
         flushing: HashSet::new(),
+        last_answer: None,
         last_exchange: 0,
         sweep_at: None,
     };
@@ -180,7 +185,6 @@ impl Driver {
                     let behaviour = self.swarm.behaviour_mut();
                     behaviour.admission.protect(&peer, protected);
                     behaviour.session.set_proven(&peer, protected);
-                    behaviour.pair.set_proven(&peer, protected);
                 }
             }
             NetworkCommand::Shutdown { .. } => unreachable!("the loop takes it first"),
@@ -233,6 +237,7 @@ impl Driver {
         }
         if self.exchanges(open.channel).answer(open.reply, bytes) {
             self.flushing.insert((open.channel, open.request));
+            self.last_answer = Some(Instant::now());
         }
     }
 
@@ -264,16 +269,25 @@ impl Driver {
 
     /// Refuses what is unanswered, flushes answers, closes connections and sockets.
     async fn shut_down(mut self, done: Option<oneshot::Sender<()>>) {
-        let listeners: HashSet<ListenerId> = self.listening.iter().map(|(listener, _)| *listener).collect();
-        for listener in listeners {
-            self.swarm.remove_listener(listener);
-        }
         self.open.clear();
         self.by_request.clear();
+        let lingers_until = self.last_answer.map(|at| at + limits::SHUTDOWN_LINGER);
         let flushed = async {
             while !self.flushing.is_empty() {
                 let event = self.swarm.select_next_some().await;
                 self.note_flushed(&event);
+            }
+            // libp2p calls an answer sent when its own buffers have it, and closing a connection empties those.
+            while lingers_until.is_some_and(|until| Instant::now() < until) {
+                tokio::select! {
+                    _ = self.swarm.select_next_some() => {}
+                    () = sleep_until(lingers_until) => {}
+                }
+            }
+            // Not before: QUIC's connections end with its listener.
+            let listeners: HashSet<ListenerId> = self.listening.iter().map(|(listener, _)| *listener).collect();
+            for listener in listeners {
+                self.swarm.remove_listener(listener);
             }
             for peer in self.swarm.connected_peers().copied().collect::<Vec<_>>() {
                 let _ = self.swarm.disconnect_peer_id(peer);

@@ -30,12 +30,12 @@ pub const SESSION_FRAME_MAX_BYTES: usize = (1 << 20) + 4096;
 pub const PAIR_FRAME_MAX_BYTES: usize = 16 * 1024;
 /// Session frames of proven peers in memory at once, all links together.
 pub const SESSION_BUDGET_BYTES: usize = 32 << 20;
-/// Room of each unproven peer for itself, each protocol: a hello and a pairing message always fit, whatever others do.
+/// Room of each unproven peer for itself on `/allod/session/1`: a hello always fits, whatever others do.
 pub const STRANGER_OWN_BYTES: usize = 64 * 1024;
 /// Room for larger frames of all unproven peers together: all that strangers can use up.
 pub const STRANGER_BUDGET_BYTES: usize = 4 << 20;
-/// Pairing frames of proven peers in memory at once; apart, so that pairing cannot starve sessions.
-pub const PAIR_BUDGET_BYTES: usize = 512 * 1024;
+/// Room of each peer on `/allod/pair/1`, proven or not, and of nobody else: pairing can starve only itself.
+pub const PAIR_OWN_BYTES: usize = 32 * 1024;
 
 /// Our own requests without an answer, a link. Half of the streams, so that the other half is the peer's.
 pub const WINDOW_REQUESTS: usize = 16;
@@ -70,7 +70,7 @@ pub const CONNECTIONS_PER_PEER: usize = 3;
 pub const MEMORY_MAX_BYTES: usize = 256 << 20;
 /// A connection without a proven peer and without a request is closed after this.
 pub const STRANGER_IDLE: Duration = Duration::from_secs(60);
-/// libp2p's own idle limit; ours is the one that acts on strangers.
+/// libp2p's own idle limit. Gossip keeps a stream open on every connection, so in practice it is never reached.
 pub const CONNECTION_IDLE: Duration = Duration::from_secs(3600);
 
 /// Yamux streams a connection. Over it yamux closes the whole connection, so the other bounds stay far below.
@@ -102,7 +102,9 @@ pub const COMMANDS_WAITING: usize = 256;
 pub const EVENTS_KEPT: usize = 4096;
 /// Addresses that others said they see us at, remembered so that each is told once.
 pub const OBSERVED_ADDRESSES: usize = 16;
-/// Time to flush answers and say goodbye.
+/// How long a connection stays after its last answer when we shut down: what it takes to cross a slow line's buffers.
+pub const SHUTDOWN_LINGER: Duration = Duration::from_millis(300);
+/// Time to flush answers and say goodbye, the lingering included.
 pub const SHUTDOWN_GRACE: Duration = Duration::from_secs(2);
 
 /// One row of the table.

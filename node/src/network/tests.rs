@@ -11,6 +11,11 @@ use super::*;
 mod exchanges;
 mod hints;
 mod links;
+mod muxer;
+mod raw;
+mod seats;
+mod windows;
+mod wire;
 
 /// Longer than anything here takes, on a machine that does other work too.
 const DEADLINE: Duration = Duration::from_secs(30);

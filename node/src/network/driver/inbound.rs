@@ -79,14 +79,9 @@ impl Driver {
 
     fn on_observed(&mut self, address: &Multiaddr) {
         let address = without_key(address);
-        if self.observed.contains(&address) {
-            return;
-        }
-        if self.outbox.may(NetworkEvent::ObservedAddress(address.to_string())) {
-            self.observed.push_back(address);
-            if self.observed.len() > limits::OBSERVED_ADDRESSES {
-                self.observed.pop_front();
-            }
+        let told = self.observed.knows(&address);
+        if !told && self.outbox.may(NetworkEvent::ObservedAddress(address.to_string())) {
+            self.observed.add(address);
         }
     }
 
