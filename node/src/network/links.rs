@@ -127,4 +127,16 @@ mod tests {
         assert!(links.remove(&peer).is_some() && links.of_link(first).is_none());
         assert_ne!(links.add(peer, true, Instant::now()), first);
     }
+
+    #[test]
+    fn a_silenced_peer_is_heard_again_when_its_time_is_over() {
+        let (mut links, start, peer) = (Links::default(), Instant::now(), PeerId::random());
+        links.add(peer, true, start);
+        links.of_peer(&peer).unwrap().silent_until = Some(start + limits::FLOOD_SILENCE);
+        assert!(links.need_a_sweep());
+        let long = Duration::from_secs(1000);
+        assert!(links.sweep(start + limits::FLOOD_SILENCE - Duration::from_nanos(1), long).1.is_empty());
+        assert_eq!(links.sweep(start + limits::FLOOD_SILENCE, long).1, [peer]);
+        assert!(links.sweep(start + limits::FLOOD_SILENCE, long).1.is_empty(), "once");
+    }
 }
