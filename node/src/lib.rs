@@ -3,5 +3,6 @@
 pub mod export;
 pub mod import;
 pub mod json;
+pub mod network;
 pub mod qr;
 pub mod store;
