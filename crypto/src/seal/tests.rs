@@ -167,6 +167,13 @@ fn chunks_can_be_neither_dropped_nor_swapped_nor_repeated_nor_cut() {
 }
 
 #[test]
+fn two_equal_chunks_do_not_look_equal() {
+    let sealed = sealed(&vec![3; 2 * SEAL_CHUNK_BYTES], Padding::None);
+    let (first, second) = sealed[HEADER_BYTES..].split_at(SEAL_CHUNK_BYTES + TAG_BYTES);
+    assert!(first[..64].iter().zip(second).any(|(a, b)| a != b), "one key stream would give equal bytes");
+}
+
+#[test]
 fn one_body_has_one_sealed_form() {
     // A body of one chunk under the chunked suite, made with everything right but the choice of suite.
     let aad_hash = sha256(&[AAD]);

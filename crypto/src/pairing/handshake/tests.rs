@@ -468,6 +468,13 @@ fn the_secret_and_what_is_signed_depend_on_everything_said() {
         change(&mut said);
         assert_eq!(base, outcome(&said, 1, 2), "{name}");
     }
+    let splits: [fn(&mut Said) -> &mut SecretKey; 2] =
+        [|said| &mut said.split.from_first, |said| &mut said.split.from_second];
+    for split in splits {
+        let kept = std::mem::replace(split(&mut said), secret(7));
+        assert_ne!(base.0, outcome(&said, 1, 2).0);
+        *split(&mut said) = kept;
+    }
     said.invitation_hash[0] ^= 1;
     assert_ne!(base.1, outcome(&said, 1, 2).1);
 }
