@@ -50,19 +50,15 @@ pub enum Domain {
     Cell,
     /// Requests and answers of one session, under the key of one direction.
     SessionMessage,
-    /// The last two messages of a pairing.
+    /// The last two messages of a pairing, and what each side calls itself beside them, each under a key of its own.
     PairingMessage,
-    /// What a side calls itself, beside the last messages of a pairing.
-    Profile,
-    /// The content of a gossip hint.
-    Hint,
     /// A part of a backup file.
     Backup,
 }
 
 impl Domain {
     /// Every domain there is, for tests and documents.
-    pub const ALL: [Domain; 12] = [
+    pub const ALL: [Domain; 10] = [
         Domain::VaultSlot,
         Domain::VaultContent,
         Domain::BucketKeys,
@@ -72,8 +68,6 @@ impl Domain {
         Domain::Cell,
         Domain::SessionMessage,
         Domain::PairingMessage,
-        Domain::Profile,
-        Domain::Hint,
         Domain::Backup,
     ];
 
@@ -89,8 +83,6 @@ impl Domain {
             Domain::Cell => "allod/cell/1",
             Domain::SessionMessage => "allod/session-message/1",
             Domain::PairingMessage => "allod/pairing-message/1",
-            Domain::Profile => "allod/profile/1",
-            Domain::Hint => "allod/hint/1",
             Domain::Backup => "allod/backup/1",
         }
     }
