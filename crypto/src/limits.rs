@@ -31,5 +31,5 @@ pub const INVITATION_ADDRESSES_MAX: usize = 2;
 /// Longest host name in an invitation's address, as DNS has it.
 pub const HOST_NAME_MAX_BYTES: usize = 253;
 
-/// Longest text read as an invitation: two addresses with the longest host names take 943 characters.
+/// Longest text read as an invitation: two addresses with the longest host names take 957 characters.
 pub const INVITATION_TEXT_MAX_BYTES: usize = 1024;
