@@ -27,7 +27,7 @@ use crate::{
     hints::Hints,
     holding,
     id::RelationshipId,
-    job::{Job, JobStep},
+    job::{Job, JobStep, ResealStage},
     limits::ADDRESSES_MAX,
     log,
     pairing::{PairingWork, Pairings, erase_unconfirmed},
@@ -247,26 +247,19 @@ impl Engine {
             return Ok(None);
         }
         let first = Job::first(&Tx::new(view, &self.vault, &mut *dice, now))?;
-        if let Some((_, Job::Reseal { bucket, .. })) = first {
-            if self.vault.bucket(bucket).previous().is_none() {
+        let Some((_, Job::Reseal { bucket, stage, .. })) = first else { return Ok(None) };
+        let old_key_is_there = self.vault.bucket(bucket).previous().is_some();
+        match stage {
+            ResealStage::Waiting if !old_key_is_there => {
                 if self.vault.begin_rotation(bucket, dice).is_err() {
                     return Ok(None);
                 }
-                self.live.rotation = Rotation::Replacing;
-                return Ok(Some(Step { writes: Batch::new(), effects: vec![Effect::ReplaceVault] }));
             }
-            return Ok(None);
+            ResealStage::Finished if old_key_is_there => self.vault.finish_rotation(bucket, dice),
+            _ => return Ok(None),
         }
-        // No bucket is being sealed anew, so an old key that is still there has nothing left to open.
-        let done = (0..=u8::MAX).find(|bucket| self.vault.bucket(*bucket).previous().is_some());
-        if let Some(bucket) = done
-            && first.is_none()
-        {
-            self.vault.finish_rotation(bucket, dice);
-            self.live.rotation = Rotation::Replacing;
-            return Ok(Some(Step { writes: Batch::new(), effects: vec![Effect::ReplaceVault] }));
-        }
-        Ok(None)
+        self.live.rotation = Rotation::Replacing;
+        Ok(Some(Step { writes: Batch::new(), effects: vec![Effect::ReplaceVault] }))
     }
 }
 
@@ -371,12 +364,7 @@ impl Live {
         if self.ends_at.is_some_and(|at| at <= tx.wall()) {
             self.ends_at = holding::end_what_is_over(tx)?;
         }
-        if self.hints_stale {
-            self.hints_stale = self.hints.refresh(tx)?;
-        } else {
-            // A new day has new tags.
-            self.hints_stale = self.hints.refresh(tx)?;
-        }
+        self.hints_stale = self.hints.refresh(tx)?;
         if self.jobs {
             self.job(tx)?;
         }
@@ -389,7 +377,6 @@ impl Live {
             None => self.jobs = false,
             Some((key, job)) => match job.step(tx, &key)? {
                 JobStep::Goes | JobStep::Done => {}
-                JobStep::Resealed { .. } => {}
             },
         }
         Ok(())

@@ -70,6 +70,8 @@ pub struct Lent {
     pub selector: Selector,
     /// When it was taken back.
     pub taken_back: Option<Timestamp>,
+    /// The holder said that keys and cells under it are dropped.
+    pub purged: bool,
     /// The newest epoch of its key.
     pub epoch: u32,
 }
@@ -312,7 +314,11 @@ pub fn give(tx: &mut Tx<'_>, relationship: &Relationship, terms: Terms) -> Resul
         relationship: relationship.id,
         direction: Direction::Given,
         ask: terms.ask,
-        selectors: terms.selectors.into_iter().map(|selector| Lent { selector, taken_back: None, epoch: 0 }).collect(),
+        selectors: terms
+            .selectors
+            .into_iter()
+            .map(|selector| Lent { selector, taken_back: None, purged: false, epoch: 0 })
+            .collect(),
         purpose: terms.purpose,
         mode: terms.mode,
         not_before: tx.wall(),
@@ -526,6 +532,24 @@ pub fn overlap(one: &Selector, other: &Selector) -> bool {
 #[must_use]
 pub fn covers(grant: &Grant, path: &FieldPath) -> bool {
     grant.selectors.iter().any(|lent| lent.selector.covers(path))
+}
+
+impl Grant {
+    /// The holder dropped keys and cells of these selectors. Once that is said of all that ended, the purge is confirmed.
+    pub(crate) fn purged(&mut self, tx: &mut Tx<'_>, places: &[u16]) {
+        for place in places {
+            if let Some(lent) = self.selectors.get_mut(usize::from(*place)) {
+                lent.purged = true;
+            }
+        }
+        let over = self.ended.is_some();
+        let all = self.selectors.iter().all(|lent| lent.purged || !(over || lent.taken_back.is_some()));
+        if all && self.purge == Purge::Awaited {
+            self.purge = Purge::Confirmed;
+            self.purged_at = Some(tx.wall());
+        }
+        self.save(tx);
+    }
 }
 
 /// Our grant's time is over: its keys are destroyed, and nothing more follows.

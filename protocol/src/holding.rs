@@ -85,7 +85,7 @@ pub fn granted(tx: &mut Tx<'_>, relationship: &Relationship, order: &Authorized<
         selectors: body
             .selectors
             .iter()
-            .map(|selector| Lent { selector: selector.clone(), taken_back: None, epoch: 0 })
+            .map(|selector| Lent { selector: selector.clone(), taken_back: None, purged: false, epoch: 0 })
             .collect(),
         purpose: body.purpose.clone(),
         mode: body.mode,
@@ -228,8 +228,8 @@ pub fn cells(
         let newer = held.is_none_or(|held| held.version < cell.version && grant.mode == Mode::Follow);
         let Some(sealed) = arrived.filter(|_| newer) else { continue };
         let place = (cell.selector, cell.epoch);
-        if !keys.contains_key(&place) {
-            keys.insert(place, field_key(tx, grant.id, place.0, place.1)?);
+        if let std::collections::btree_map::Entry::Vacant(unknown) = keys.entry(place) {
+            unknown.insert(field_key(tx, grant.id, place.0, place.1)?);
         }
         let Some(Some(field_key)) = keys.get(&place) else { continue };
         let bound_to = CellPlace {
@@ -687,9 +687,7 @@ pub fn end_what_is_over(tx: &mut Tx<'_>) -> Result<Option<Timestamp>, Stop> {
     const AT_ONCE: usize = 64;
     let rows = tx.scan::<EndRow>(&Key::table(Table::Ends), None, AT_ONCE)?;
     for (key, row) in rows {
-        let mut at = [0; 8];
-        at.copy_from_slice(&key.as_bytes()[2..10]);
-        let at = Timestamp::from_millis(u64::from_be_bytes(at));
+        let at = end_time(&key);
         if at > tx.wall() {
             return Ok(Some(at));
         }
@@ -715,5 +713,12 @@ pub fn end_what_is_over(tx: &mut Tx<'_>) -> Result<Option<Timestamp>, Stop> {
             tx.put(&Key::end(again, grant.id), &EndRow { relationship: relationship.id, tries });
         }
     }
-    Ok(Some(tx.wall()))
+    let next = tx.scan_raw(&Key::table(Table::Ends), None, 1)?;
+    Ok(next.first().map(|(key, _)| end_time(key)))
+}
+
+fn end_time(key: &Key) -> Timestamp {
+    let mut at = [0; 8];
+    at.copy_from_slice(&key.as_bytes()[2..10]);
+    Timestamp::from_millis(u64::from_be_bytes(at))
 }

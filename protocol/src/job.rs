@@ -11,6 +11,7 @@ use crate::{
     id::{GrantId, RelationshipId},
     log,
     relationship::Relationship,
+    store::StoreFault,
     table::{Key, Sealing, Table},
     tx::{Stop, Tx},
     wire::body::{Body, Purged},
@@ -26,8 +27,19 @@ pub enum Job {
     DropDue { grant: GrantId },
     /// Drop the cells of taken-back selectors, then say so.
     Purge { relationship: RelationshipId, grant: GrantId, selectors: Vec<u16>, announce: Announce },
-    /// Seal all rows of a bucket under its new key. The bucket's old key goes when this is done.
-    Reseal { bucket: u8, table: u8, after: Option<Vec<u8>> },
+    /// Give a bucket a new key, and seal all its rows under that: what the old key opened in old bytes opens no more.
+    Reseal { bucket: u8, stage: ResealStage, again: bool },
+}
+
+/// How far the change of a bucket's key is. One bucket has one such job; what is removed meanwhile starts it over (`again`).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum ResealStage {
+    /// The new key is not in the vault file yet.
+    Waiting,
+    /// Rows are being sealed under the new key, from this one on.
+    Rows { table: u8, after: Option<Vec<u8>> },
+    /// No row needs the old key; it is still in the vault file.
+    Finished,
 }
 
 /// Whether the end of a purge is told to the other side.
@@ -47,8 +59,6 @@ pub enum JobStep {
     Goes,
     /// Done.
     Done,
-    /// Done, and this bucket's old key is not needed any more.
-    Resealed { bucket: u8 },
 }
 
 impl Job {
@@ -60,11 +70,30 @@ impl Job {
         tx.note_job();
     }
 
+    /// What was just removed from this bucket is to be unreadable in old bytes too.
+    ///
+    /// # Errors
+    /// [`StoreFault`].
+    pub fn reseal(tx: &mut Tx<'_>, bucket: u8) -> Result<(), StoreFault> {
+        let mut id = [0; 16];
+        id[0] = bucket;
+        let key = Key::job(id);
+        let job = match tx.get::<Self>(&key)? {
+            Some(Self::Reseal { stage, .. }) if stage != ResealStage::Waiting => {
+                Self::Reseal { bucket, stage, again: true }
+            }
+            _ => Self::Reseal { bucket, stage: ResealStage::Waiting, again: false },
+        };
+        tx.put(&key, &job);
+        tx.note_job();
+        Ok(())
+    }
+
     /// The first job that there is.
     ///
     /// # Errors
-    /// [`crate::store::StoreFault`].
-    pub fn first(tx: &Tx<'_>) -> Result<Option<(Key, Self)>, crate::store::StoreFault> {
+    /// [`StoreFault`].
+    pub fn first(tx: &Tx<'_>) -> Result<Option<(Key, Self)>, StoreFault> {
         Ok(tx.scan::<Self>(&Key::table(Table::Jobs), None, 1)?.into_iter().next())
     }
 
@@ -93,6 +122,9 @@ impl Job {
                 let done = left > 0;
                 if done {
                     let relationship = Relationship::load(tx, relationship)?;
+                    // Old bytes hold the keys that went: under the grant's bucket, and in the chain values of the peer's log.
+                    Self::reseal(tx, grant.as_bytes()[0])?;
+                    Self::reseal(tx, relationship.id.as_bytes()[0])?;
                     if let Some(mut row) = Grant::find(tx, relationship.id, grant)? {
                         holding::mark_purged(tx, &mut row);
                     }
@@ -103,7 +135,23 @@ impl Job {
                 }
                 Ok(finish(tx, key, done))
             }
-            Self::Reseal { bucket, table, after } => reseal(tx, key, bucket, table, after),
+            Self::Reseal { bucket, stage: ResealStage::Waiting, again } => {
+                let stage = ResealStage::Rows { table: 0, after: None };
+                tx.put(key, &Self::Reseal { bucket, stage, again });
+                Ok(JobStep::Goes)
+            }
+            Self::Reseal { bucket, stage: ResealStage::Rows { table, after }, again } => {
+                let stage = reseal_rows(tx, bucket, table, after)?;
+                tx.put(key, &Self::Reseal { bucket, stage, again });
+                Ok(JobStep::Goes)
+            }
+            Self::Reseal { bucket, stage: ResealStage::Finished, again } => {
+                tx.delete(key);
+                if again {
+                    Self::reseal(tx, bucket)?;
+                }
+                Ok(JobStep::Done)
+            }
         }
     }
 }
@@ -117,25 +165,20 @@ fn finish(tx: &mut Tx<'_>, key: &Key, done: bool) -> JobStep {
     }
 }
 
-fn reseal(tx: &mut Tx<'_>, key: &Key, bucket: u8, table: u8, after: Option<Vec<u8>>) -> Result<JobStep, Stop> {
-    let number = usize::from(table);
-    let Some(present) = Table::ALL.get(number).copied() else {
-        tx.delete(key);
-        return Ok(JobStep::Resealed { bucket });
-    };
-    let next_table = Job::Reseal { bucket, table: table + 1, after: None };
+fn reseal_rows(tx: &mut Tx<'_>, bucket: u8, table: u8, after: Option<Vec<u8>>) -> Result<ResealStage, Stop> {
+    const ROWS_AT_ONCE: usize = ROWS_PER_STEP / 4;
+    let Some(present) = Table::ALL.get(usize::from(table)).copied() else { return Ok(ResealStage::Finished) };
+    let next_table = ResealStage::Rows { table: table + 1, after: None };
     if present.sealing() == Sealing::Raw {
-        tx.put(key, &next_table);
-        return Ok(JobStep::Goes);
+        return Ok(next_table);
     }
     let start = after.map(Key::from_stored);
-    let rows = tx.scan_raw(&Key::bucket_prefix(present, bucket), start.as_ref(), ROWS_PER_STEP / 4)?;
+    let rows = tx.scan_raw(&Key::bucket_prefix(present, bucket), start.as_ref(), ROWS_AT_ONCE)?;
     let mut last = None;
     for (row, stored) in &rows {
         tx.reseal(row, stored)?;
         last = Some(row.as_bytes().to_vec());
     }
-    let next = if rows.len() < ROWS_PER_STEP / 4 { next_table } else { Job::Reseal { bucket, table, after: last } };
-    tx.put(key, &next);
-    Ok(JobStep::Goes)
+    let more = rows.len() == ROWS_AT_ONCE;
+    Ok(if more { ResealStage::Rows { table, after: last } } else { next_table })
 }

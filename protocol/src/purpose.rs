@@ -119,7 +119,8 @@ fn shared_pieces(one: &str, other: &str) -> usize {
     };
     let (one, other) = (pieces(one), pieces(other));
     let least = one.len().min(other.len());
-    if least == 0 { 0 } else { one.iter().filter(|piece| other.contains(piece)).count().min(least) * 100 / least }
+    let shared = one.iter().filter(|piece| other.contains(piece)).count().min(least);
+    (shared * 100).checked_div(least).unwrap_or(0)
 }
 
 #[cfg(test)]

@@ -279,7 +279,7 @@ pub(crate) fn present_in(tx: &Tx<'_>, row: &RecordRow, field: &FieldName) -> Res
 pub fn as_of(tx: &Tx<'_>, path: &FieldPath, at: Timestamp) -> Result<Option<Present>, StoreFault> {
     let (record_tag, field_tag) = (tx.record_tag(&path.record), tx.field_tag(&path.field));
     let versions = tx.scan::<VersionRow>(&Key::versions_of(record_tag, field_tag), None, usize::MAX)?;
-    let newest = versions.into_iter().map(|(_, row)| row.0).filter(|field| field.at <= at).last();
+    let newest = versions.into_iter().map(|(_, row)| row.0).rfind(|field| field.at <= at);
     match newest {
         Some(field) => Ok(Some(Present { value: load(tx, path, &field)?, version: field.version, at: field.at })),
         None => Ok(None),

@@ -280,18 +280,23 @@ impl Live {
         }
         let telling = self.cut_marked(tx, marked)?;
         // What the rows held is unreadable for good once its bucket has a new key.
-        let bucket = tx.record_tag(record)[0];
-        Job::Reseal { bucket, table: 0, after: None }.start(tx);
+        Job::reseal(tx, tx.record_tag(record)[0])?;
+        // So is what was handed over: its payloads opened by chain values that old bytes of these rows still hold.
+        for grant in Grant::all(tx)? {
+            let handed_over = grant.direction == Direction::Given
+                && grant.selectors.iter().any(|lent| removed.iter().any(|one| lent.selector.covers(&one.path)));
+            if handed_over {
+                Job::reseal(tx, grant.relationship.as_bytes()[0])?;
+            }
+        }
         let removed = u64::try_from(removed.len()).unwrap_or(u64::MAX);
         self.waits.tell(tx, ticket, Answer::Removed { removed, told: Vec::new() }, telling);
         Ok(())
     }
 
     fn accept(&mut self, tx: &mut Tx<'_>, ticket: Ticket, text: &str, petname: Option<String>) -> Result<(), Stop> {
-        if let Some(name) = &petname {
-            if !crate::relationship::is_petname(name) {
-                return Err(Refusal::BadPetname { name: name.clone() }.into());
-            }
+        if let Some(name) = petname.as_ref().filter(|name| !crate::relationship::is_petname(name)) {
+            return Err(Refusal::BadPetname { name: name.clone() }.into());
         }
         let (id, addresses) = self.pairings.accept(tx, text, petname)?;
         let errand = self.errand();

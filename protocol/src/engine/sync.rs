@@ -3,7 +3,7 @@
 use crate::{
     ask,
     codec::Coded,
-    command::{Direction, Mode, NodeKind, PeerState, Purge},
+    command::{Direction, Mode, NodeKind, PeerState},
     delivery,
     door::{Authorized, Order, authorize},
     effect::{Effect, SessionId},
@@ -261,13 +261,7 @@ impl Live {
         order: &Authorized<Purged>,
     ) -> Result<(), Stop> {
         if let Purged::Selectors { selectors, .. } = order.body() {
-            let taken: Vec<_> = grant.selectors.iter().filter(|lent| lent.taken_back.is_some()).collect();
-            let all = grant.ended.is_some() || selectors.len() >= taken.len();
-            if all && grant.purge == Purge::Awaited {
-                grant.purge = Purge::Confirmed;
-                grant.purged_at = Some(tx.wall());
-                grant.save(tx);
-            }
+            grant.purged(tx, selectors);
         }
         holding::tell(tx, relationship, "purged", Some(&grant), order.at());
         Ok(())
