@@ -1,8 +1,13 @@
 //! The node: everything of Allod that touches the world.
 
+pub mod api;
+pub mod config;
+pub mod daemon;
 pub mod export;
 pub mod import;
 pub mod json;
+pub mod messages;
 pub mod network;
 pub mod qr;
 pub mod store;
+pub mod time_text;

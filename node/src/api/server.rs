@@ -1,0 +1,378 @@
+//! The control socket: who may call, how many at once, how large, and how slowly.
+//!
+//! A caller's user must be the node's own; anybody else is cut off with one sentence. Each connection must have sent its headers in time,
+//! then its body, and must read its answers. If all places are taken, the connection that has been waited for longest gives up its
+//! place: a thousand callers that dawdle can't keep out one that does not.
+
+use std::{
+    collections::BTreeMap,
+    convert::Infallible,
+    fs, io,
+    os::unix::fs::PermissionsExt,
+    path::{Path, PathBuf},
+    pin::{Pin, pin},
+    sync::{Arc, Mutex, PoisonError},
+    task::{Context, Poll},
+    time::Duration,
+};
+
+use axum::{
+    Router,
+    body::Body,
+    http::{Method, Request, header::CONNECTION, request::Parts},
+    response::{IntoResponse, Response},
+};
+use http_body_util::BodyExt;
+use hyper::{body::Incoming, server::conn::http1, service::service_fn};
+use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::{
+    io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf},
+    net::{UnixListener, UnixStream},
+    sync::{Notify, watch},
+    task::{AbortHandle, JoinSet},
+    time::{Instant, Sleep},
+};
+use tower::ServiceExt;
+use zeroize::Zeroizing;
+
+use super::{errors::ErrorJson, input::Whole};
+use crate::daemon::{
+    failure::{Failure, NodeRefusal},
+    limits::{
+        BODY_MAX_BYTES, CALLER_DEADLINE, CALLER_SILENCE_MAX, CONNECTIONS_MAX, GOODBYE, HEAD_MAX_BYTES, IMPORT_MAX_BYTES,
+    },
+};
+
+/// How long callers may take; a test shortens it.
+#[derive(Clone, Copy, Debug)]
+pub struct Pace {
+    /// For the headers, and then for the body.
+    pub deadline: Duration,
+    /// Between two pieces of a file, and before an answer is read.
+    pub silence: Duration,
+}
+
+impl Default for Pace {
+    fn default() -> Self {
+        Self { deadline: CALLER_DEADLINE, silence: CALLER_SILENCE_MAX }
+    }
+}
+
+/// The longest path of a socket, by the size of `sun_path` in the kernel, without its closing zero.
+const SOCKET_PATH_MAX_BYTES: usize = 107;
+
+/// The control socket, bound. It is removed when this is dropped.
+#[derive(Debug)]
+pub struct Socket {
+    listener: UnixListener,
+    path: PathBuf,
+}
+
+impl Socket {
+    /// Binds the socket for its owner alone. One that a crash left is replaced: the caller holds the lock of the home, hence nobody
+    /// listens there.
+    ///
+    /// # Errors
+    /// The failure to show.
+    pub fn bind(path: &Path) -> Result<Self, Failure> {
+        let shown = || path.display().to_string();
+        if path.as_os_str().len() > SOCKET_PATH_MAX_BYTES {
+            return Err(NodeRefusal::SocketPathTooLong { path: shown(), most: SOCKET_PATH_MAX_BYTES as u64 }.into());
+        }
+        let bound = || -> io::Result<UnixListener> {
+            match fs::remove_file(path) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+                _ => {}
+            }
+            let listener = UnixListener::bind(path)?;
+            // Between the two lines the home's own mode keeps others out.
+            fs::set_permissions(path, fs::Permissions::from_mode(0o600))?;
+            Ok(listener)
+        };
+        let listener = bound().map_err(|error| NodeRefusal::HomeIo { path: shown(), detail: error.to_string() })?;
+        Ok(Self { listener, path: path.to_owned() })
+    }
+
+    /// Its path.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+}
+
+impl Drop for Socket {
+    fn drop(&mut self) {
+        // Left behind it does no harm: the next start replaces it.
+        let _ = fs::remove_file(&self.path);
+    }
+}
+
+/// Answers callers of the user `owner` until `stopping` says so, then gives those that are being answered a moment.
+pub async fn serve(socket: Socket, owner: u32, router: Router, pace: Pace, mut stopping: watch::Receiver<bool>) {
+    let places = Arc::new(Places::default());
+    let mut connections = JoinSet::new();
+    loop {
+        let accepted = tokio::select! {
+            accepted = socket.listener.accept() => accepted,
+            Some(_) = connections.join_next() => continue,
+            _ = stopping.wait_for(|stopping| *stopping) => break,
+        };
+        let stream = match accepted {
+            Ok((stream, _)) => stream,
+            Err(error) => {
+                // Too many open files, most likely: a moment later there may be fewer.
+                tracing::warn!(kind = ?error.kind(), "a caller could not be let in");
+                tokio::time::sleep(Duration::from_millis(50)).await;
+                continue;
+            }
+        };
+        if stream.peer_cred().map(|caller| caller.uid()).ok() != Some(owner) {
+            tracing::warn!("a caller of another user was cut off");
+            connections.spawn(turn_away(stream, pace));
+            continue;
+        }
+        let seat = tokio::select! {
+            seat = places.take() => seat,
+            _ = stopping.wait_for(|stopping| *stopping) => break,
+        };
+        let caller = connection(stream, Arc::clone(&seat), router.clone(), pace, stopping.clone());
+        let serving = connections.spawn(caller);
+        seat.belongs_to(serving);
+    }
+    drop(socket);
+    let _ = tokio::time::timeout(GOODBYE, async { while connections.join_next().await.is_some() {} }).await;
+}
+
+async fn turn_away(mut stream: UnixStream, pace: Pace) {
+    let error = ErrorJson::of(&NodeRefusal::OtherUser {}.into());
+    let body = serde_json::to_string(&error).expect("an error's JSON has string keys only");
+    let head = "HTTP/1.1 403 Forbidden\r\ncontent-type: application/json\r\nconnection: close\r\n";
+    let whole = format!("{head}content-length: {}\r\n\r\n{body}", body.len());
+    let _ = tokio::time::timeout(pace.deadline, stream.write_all(whole.as_bytes())).await;
+}
+
+async fn connection(
+    stream: UnixStream,
+    seat: Arc<Seat>,
+    router: Router,
+    pace: Pace,
+    mut stopping: watch::Receiver<bool>,
+) {
+    let service = service_fn(move |request| answer(request, router.clone(), pace, Arc::clone(&seat)));
+    let served = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(pace.deadline)
+        .max_buf_size(HEAD_MAX_BYTES)
+        .serve_connection(TokioIo::new(Patient::new(stream, pace.silence)), service);
+    let mut served = pin!(served);
+    tokio::select! {
+        // Whatever it is, the caller knows best: it hung up, or was too slow.
+        _ = served.as_mut() => return,
+        _ = stopping.wait_for(|stopping| *stopping) => served.as_mut().graceful_shutdown(),
+    }
+    let _ = served.await;
+}
+
+async fn answer(
+    request: Request<Incoming>,
+    router: Router,
+    pace: Pace,
+    seat: Arc<Seat>,
+) -> Result<Response, Infallible> {
+    let (mut parts, body) = request.into_parts();
+    let whole = match take(&parts, body, pace).await {
+        Ok(whole) => whole,
+        Err(failure) => {
+            // What is left of the body is not read: the connection ends here.
+            let mut response = failure.into_response();
+            response.headers_mut().insert(CONNECTION, "close".parse().expect("a header's value"));
+            return Ok(response);
+        }
+    };
+    parts.extensions.insert(Whole(Arc::new(whole)));
+    let working = seat.work();
+    let response = router.oneshot(Request::from_parts(parts, Body::empty())).await?;
+    // The place counts as worked at until the last byte of the answer has left.
+    Ok(response.map(|body| {
+        Body::new(body.map_frame(move |frame| {
+            let _ = &working;
+            frame
+        }))
+    }))
+}
+
+/// The body, whole, within its cap and in time.
+async fn take(parts: &Parts, mut body: Incoming, pace: Pace) -> Result<Zeroizing<Vec<u8>>, Failure> {
+    let is_file = parts.method == Method::POST && parts.uri.path() == "/v1/import";
+    let size_max_bytes = if is_file { IMPORT_MAX_BYTES } else { BODY_MAX_BYTES };
+    let too_large = || Failure::from(NodeRefusal::BodyTooLarge { most: size_max_bytes as u64 });
+    let announced = hyper::body::Body::size_hint(&body).lower();
+    let announced = usize::try_from(announced).ok().filter(|bytes| *bytes <= size_max_bytes).ok_or_else(too_large)?;
+    // What is announced costs the caller nothing: room is made for no more than one ordinary body.
+    let mut whole = Zeroizing::new(Vec::with_capacity(announced.min(BODY_MAX_BYTES)));
+    let began = Instant::now();
+    loop {
+        let until = if is_file { Instant::now() + pace.silence } else { began + pace.deadline };
+        let frame = tokio::time::timeout_at(until, body.frame())
+            .await
+            .map_err(|_| NodeRefusal::TooSlow { seconds: pace.deadline.as_secs() })?;
+        let Some(frame) = frame else { return Ok(whole) };
+        let frame = frame.map_err(|error| NodeRefusal::BadBody { why: error.to_string() })?;
+        let Ok(data) = frame.into_data() else { continue };
+        if whole.len() + data.len() > size_max_bytes {
+            return Err(too_large());
+        }
+        whole.extend_from_slice(&data);
+    }
+}
+
+/// The places of the socket.
+#[derive(Default)]
+struct Places {
+    taken: Mutex<BTreeMap<u64, Place>>,
+    next: Mutex<u64>,
+    /// A place has become free, or one that could be taken away.
+    freed: Notify,
+}
+
+struct Place {
+    /// Since when the caller is waited for; `None` while it is being answered.
+    waiting_since: Option<Instant>,
+    serving: Option<AbortHandle>,
+}
+
+impl Places {
+    fn locked(&self) -> std::sync::MutexGuard<'_, BTreeMap<u64, Place>> {
+        self.taken.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    async fn take(self: &Arc<Self>) -> Arc<Seat> {
+        loop {
+            let freed = self.freed.notified();
+            if let Some(seat) = self.try_take() {
+                return seat;
+            }
+            freed.await;
+        }
+    }
+
+    fn try_take(self: &Arc<Self>) -> Option<Arc<Seat>> {
+        let mut taken = self.locked();
+        if taken.len() >= CONNECTIONS_MAX {
+            let waited_for = taken.iter().filter_map(|(number, place)| Some((place.waiting_since?, *number)));
+            let (_, number) = waited_for.min()?;
+            if let Some(serving) = taken.remove(&number).and_then(|place| place.serving) {
+                serving.abort();
+            }
+        }
+        let mut next = self.next.lock().unwrap_or_else(PoisonError::into_inner);
+        let number = *next;
+        *next += 1;
+        taken.insert(number, Place { waiting_since: Some(Instant::now()), serving: None });
+        Some(Arc::new(Seat { places: Arc::clone(self), number }))
+    }
+}
+
+/// One connection's place.
+struct Seat {
+    places: Arc<Places>,
+    number: u64,
+}
+
+impl Seat {
+    fn belongs_to(&self, serving: AbortHandle) {
+        if let Some(place) = self.places.locked().get_mut(&self.number) {
+            place.serving = Some(serving);
+        }
+    }
+
+    fn work(self: Arc<Self>) -> Working {
+        self.set_waiting(None);
+        Working(self)
+    }
+
+    fn set_waiting(&self, since: Option<Instant>) {
+        if let Some(place) = self.places.locked().get_mut(&self.number) {
+            place.waiting_since = since;
+        }
+    }
+}
+
+impl Drop for Seat {
+    fn drop(&mut self) {
+        self.places.locked().remove(&self.number);
+        self.places.freed.notify_one();
+    }
+}
+
+/// While this lives, the caller is being answered.
+struct Working(Arc<Seat>);
+
+impl Drop for Working {
+    fn drop(&mut self) {
+        self.0.set_waiting(Some(Instant::now()));
+        self.0.places.freed.notify_one();
+    }
+}
+
+/// A stream that fails when its other end reads nothing for too long.
+struct Patient {
+    stream: UnixStream,
+    silence: Duration,
+    /// Runs while a write waits for room.
+    patience: Option<Pin<Box<Sleep>>>,
+}
+
+impl Patient {
+    fn new(stream: UnixStream, silence: Duration) -> Self {
+        Self { stream, silence, patience: None }
+    }
+
+    fn within<T>(&mut self, polled: Poll<io::Result<T>>, context: &mut Context<'_>) -> Poll<io::Result<T>> {
+        if polled.is_ready() {
+            self.patience = None;
+            return polled;
+        }
+        let silence = self.silence;
+        let patience = self.patience.get_or_insert_with(|| Box::pin(tokio::time::sleep(silence)));
+        patience.as_mut().poll(context).map(|()| Err(io::ErrorKind::TimedOut.into()))
+    }
+}
+
+impl AsyncRead for Patient {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_read(context, buffer)
+    }
+}
+
+impl AsyncWrite for Patient {
+    fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        let polled = Pin::new(&mut self.stream).poll_write(context, bytes);
+        self.within(polled, context)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(context)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(context)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        slices: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let polled = Pin::new(&mut self.stream).poll_write_vectored(context, slices);
+        self.within(polled, context)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
+    }
+}

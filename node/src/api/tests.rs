@@ -1,0 +1,388 @@
+//! The control socket from outside: what callers may do, and what is done with those that may not.
+
+use std::{
+    io::{Read, Write},
+    path::Path,
+    sync::Arc,
+    time::Duration,
+};
+
+use http_body_util::BodyExt;
+use serde_json::{Value, json};
+use tokio::{task::JoinHandle, time::timeout};
+
+use super::server::{Pace, Socket, serve};
+use crate::daemon::{
+    Daemon, Farewell, hygiene,
+    limits::{BODY_MAX_BYTES, CONNECTIONS_MAX, IMPORT_MAX_BYTES, WATCHERS_MAX},
+    rig::{Caller, Script, TestHome, call, silent},
+};
+
+/// Far longer than anything here takes.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+struct Running {
+    home: TestHome,
+    script: Arc<Script>,
+    daemon: Daemon,
+}
+
+impl Running {
+    async fn new(passphrase: Option<&str>) -> Self {
+        let home = TestHome::new(passphrase);
+        let script = Arc::<Script>::default();
+        let daemon = home.start(&script, passphrase).await;
+        Self { home, script, daemon }
+    }
+
+    async fn call(&self, method: &str, path: &str, body: Value) -> (u16, Value) {
+        call(&self.home.socket(), method, path, body).await
+    }
+
+    /// The same node behind a second socket, for another user or with less patience.
+    fn serve(&self, path: &Path, owner: u32, pace: Pace) -> JoinHandle<()> {
+        let node = self.daemon.node();
+        let router = super::router(Arc::clone(node));
+        tokio::spawn(serve(Socket::bind(path).unwrap(), owner, router, pace, node.stopping()))
+    }
+
+    fn second_socket(&self) -> std::path::PathBuf {
+        self.home.dir().join("second.sock")
+    }
+}
+
+fn city() -> Value {
+    json!({ "items": [{ "path": "contact/me/city", "text": "Lyon" }] })
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_field_is_written_and_status_counts_it() {
+    let node = Running::new(None).await;
+    let (status, body) = node.call("POST", "/v1/set", city()).await;
+    assert_eq!((status, body), (200, json!({ "written": [{ "path": "contact/me/city", "version": 1 }], "told": [] })));
+    let (status, body) = node.call("GET", "/v1/status", Value::Null).await;
+    assert_eq!(
+        (status, &body["name"], &body["records"], &body["vault"]),
+        (200, &json!("alice"), &json!(1), &json!("open"))
+    );
+    assert_eq!(body["peers"], json!({ "paired": 0, "online": 0 }));
+    assert_eq!(body["store"]["engine"], "sled");
+    assert!(body["listen"][0].as_str().unwrap().starts_with("/ip4/127.0.0.1/tcp/"));
+    assert!(body["rss_bytes"].as_u64().unwrap() > 0);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_not_well_formed_is_refused_with_its_reason() {
+    let node = Running::new(None).await;
+    let item = |item: Value| json!({ "items": [item] });
+    for (method, path, body, code, id) in [
+        ("POST", "/v1/set", json!({ "items": [], "more": 1 }), "usage", "node-bad-body"),
+        ("POST", "/v1/set", item(json!({ "path": "contact/me", "text": "x" })), "usage", "needs-field"),
+        ("POST", "/v1/set", item(json!({ "path": "Contact/me/x", "text": "x" })), "usage", "bad-path"),
+        ("POST", "/v1/set", item(json!({ "path": "contact/me/x" })), "usage", "node-bad-parameter"),
+        (
+            "POST",
+            "/v1/set",
+            item(json!({ "path": "contact/me/x", "text": "x", "type": "number" })),
+            "usage",
+            "unknown-type",
+        ),
+        (
+            "POST",
+            "/v1/set",
+            item(json!({ "path": "contact/me/x", "text": "[[]]", "type": "list" })),
+            "invalid",
+            "bad-shape",
+        ),
+        ("GET", "/v1/fields", Value::Null, "usage", "node-bad-parameter"),
+        ("GET", "/v1/records?limit=0", Value::Null, "usage", "node-bad-parameter"),
+        ("GET", "/v1/records?colour=red", Value::Null, "usage", "node-bad-parameter"),
+        ("GET", "/v1/log?since=yesterday", Value::Null, "usage", "node-bad-time"),
+        ("GET", "/v1/peers/nobody", Value::Null, "not_found", "no-peer"),
+        ("GET", "/v1/pairings/v-1", Value::Null, "not_found", "no-such-pairing"),
+        ("GET", "/v2/status", Value::Null, "not_found", "node-no-route"),
+        ("PUT", "/v1/status", Value::Null, "usage", "node-no-method"),
+        (
+            "POST",
+            "/v1/grants",
+            json!({ "peer": "shop", "selectors": [], "purpose": "evil" }),
+            "usage",
+            "unknown-purpose",
+        ),
+    ] {
+        let (status, answer) = node.call(method, path, body).await;
+        let error = &answer["error"];
+        assert_eq!((&error["code"], &error["id"]), (&json!(code), &json!(id)), "{method} {path}: {answer}");
+        assert!((400..500).contains(&status), "{method} {path}: {status}");
+        assert!(error["message"].is_string() && error["try"].is_string() && error["facts"].is_object());
+    }
+    assert!(!node.script.seen().contains(&"Set".to_owned()), "a refused request reached the engine");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_file_of_bytes_becomes_text_only_where_text_is_meant() {
+    let node = Running::new(None).await;
+    for (item, status) in [
+        (json!({ "path": "contact/me/x", "bytes": "THlvbg==" }), 200),
+        (json!({ "path": "contact/me/x", "bytes": "//79" }), 200),
+        (json!({ "path": "contact/me/x", "bytes": "//79", "type": "bytes" }), 200),
+        (json!({ "path": "contact/me/x", "bytes": "//79", "type": "text" }), 400),
+        (json!({ "path": "contact/me/x", "bytes": "not base64" }), 400),
+        (json!({ "path": "contact/me/x", "bytes": "", "text": "" }), 400),
+    ] {
+        let shown = item.to_string();
+        assert_eq!(node.call("POST", "/v1/set", json!({ "items": [item] })).await.0, status, "{shown}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn another_user_is_turned_away_with_one_sentence() {
+    let node = Running::new(None).await;
+    let path = node.second_socket();
+    let serving = node.serve(&path, hygiene::own_user() + 1, Pace::default());
+    let mut stream = silent(&path);
+    let answer = tokio::task::spawn_blocking(move || {
+        // Nothing needs to be said to be turned away.
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        answer
+    });
+    let answer = timeout(PATIENCE, answer).await.unwrap().unwrap();
+    assert!(answer.starts_with("HTTP/1.1 403 "), "{answer}");
+    assert!(answer.contains("node-other-user"));
+    assert!(!node.script.seen().iter().any(|seen| seen == "Status"));
+    serving.abort();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn callers_that_dawdle_are_cut_off() {
+    let node = Running::new(None).await;
+    let path = node.second_socket();
+    let quick = Duration::from_millis(150);
+    let _serving = node.serve(&path, hygiene::own_user(), Pace { deadline: quick, silence: quick });
+    for beginning in [
+        "",
+        "GET /v1/st",
+        "GET /v1/status HTTP/1.1\r\nhost: a",
+        "POST /v1/set HTTP/1.1\r\nhost: allod\r\ncontent-length: 9\r\n\r\n{",
+        "POST /v1/import HTTP/1.1\r\nhost: allod\r\ncontent-length: 9\r\n\r\nB",
+    ] {
+        let mut stream = silent(&path);
+        stream.write_all(beginning.as_bytes()).unwrap();
+        let cut = tokio::task::spawn_blocking(move || {
+            let mut rest = Vec::new();
+            let _ = stream.read_to_end(&mut rest);
+        });
+        timeout(PATIENCE, cut).await.unwrap_or_else(|_| panic!("still waited for after {beginning:?}")).unwrap();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_caller_that_reads_nothing_is_cut_off() {
+    let node = Running::new(None).await;
+    let path = node.second_socket();
+    let quick = Duration::from_millis(150);
+    let _serving = node.serve(&path, hygiene::own_user(), Pace { deadline: PATIENCE, silence: quick });
+    let stream = silent(&path);
+    let mut writer = stream.try_clone().unwrap();
+    // Asks for much, again and again, and reads nothing of it: at some point its writes fail, since nobody listens any more.
+    let cut = tokio::task::spawn_blocking(move || {
+        while writer.write_all(b"GET /v1/openapi.json HTTP/1.1\r\nhost: allod\r\n\r\n").is_ok() {}
+    });
+    timeout(PATIENCE, cut).await.expect("still written to").unwrap();
+    drop(stream);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn one_caller_in_earnest_gets_through_a_thousand_that_are_not() {
+    let node = Running::new(None).await;
+    let socket = node.home.socket();
+    let mut crowd: Vec<_> = (0..1_000)
+        .map(|_| {
+            let mut stream = silent(&socket);
+            // One that lost its place already has nobody to write to.
+            let _ = stream.write_all(b"GET /v1/status HT");
+            stream
+        })
+        .collect();
+    let (status, _) = timeout(PATIENCE, node.call("GET", "/v1/status", Value::Null)).await.unwrap();
+    assert_eq!(status, 200);
+    // The oldest lost their places; at most as many as there are still stand.
+    crowd.truncate(1_000 - CONNECTIONS_MAX);
+    let oldest = crowd.remove(0);
+    let gone = tokio::task::spawn_blocking(move || (&oldest).read(&mut [0; 1]).map_or(0, |bytes| bytes));
+    assert_eq!(timeout(PATIENCE, gone).await.unwrap().unwrap(), 0);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_body_is_taken_up_to_its_cap_and_no_further() {
+    let node = Running::new(None).await;
+    let filler = BODY_MAX_BYTES - json!({ "items": [], "x": "" }).to_string().len();
+    let full = json!({ "items": [], "x": "y".repeat(filler) }).to_string();
+    assert_eq!(full.len(), BODY_MAX_BYTES);
+    let mut caller = Caller::connect(&node.home.socket()).await;
+    let (_, answer) = caller.try_call("POST", "/v1/set", full.clone()).await.unwrap();
+    assert_eq!(answer["error"]["id"], "node-bad-body", "the largest body is read");
+    let mut stream = silent(&node.home.socket());
+    for (path, bytes) in [("/v1/set", BODY_MAX_BYTES + 1), ("/v1/import", IMPORT_MAX_BYTES + 1)] {
+        // Announced, and refused before a byte of it is sent.
+        let head = format!("POST {path} HTTP/1.1\r\nhost: allod\r\ncontent-length: {bytes}\r\n\r\n");
+        stream.write_all(head.as_bytes()).unwrap();
+        let answer = tokio::task::spawn_blocking(move || {
+            let mut answer = String::new();
+            stream.read_to_string(&mut answer).unwrap();
+            answer
+        });
+        let answer = timeout(PATIENCE, answer).await.unwrap().unwrap();
+        assert!(answer.starts_with("HTTP/1.1 400 ") && answer.contains("node-body-too-large"), "{answer}");
+        stream = silent(&node.home.socket());
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_body_without_an_announced_length_is_capped_too() {
+    let node = Running::new(None).await;
+    let mut stream = silent(&node.home.socket());
+    let answer = tokio::task::spawn_blocking(move || {
+        stream.write_all(b"POST /v1/set HTTP/1.1\r\nhost: allod\r\ntransfer-encoding: chunked\r\n\r\n").unwrap();
+        let piece = [b"10000\r\n".as_slice(), &[b' '; 0x10000], b"\r\n"].concat();
+        for _ in 0..=BODY_MAX_BYTES / 0x10000 {
+            if stream.write_all(&piece).is_err() {
+                break;
+            }
+        }
+        let mut answer = String::new();
+        let _ = stream.read_to_string(&mut answer);
+        answer
+    });
+    let answer = timeout(PATIENCE, answer).await.unwrap().unwrap();
+    assert!(answer.contains("node-body-too-large"), "{answer}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_file_is_imported_in_pages() {
+    let node = Running::new(None).await;
+    let cards: String = (0..1_500)
+        .map(|n| format!("BEGIN:VCARD\r\nVERSION:4.0\r\nFN:Person {n}\r\nTEL:+3360000{n:04}\r\nEND:VCARD\r\n"))
+        .collect();
+    let mut caller = Caller::connect(&node.home.socket()).await;
+    let (status, answer) = caller.try_call("POST", "/v1/import?name=people.vcf&dry_run=true", cards).await.unwrap();
+    assert_eq!((status, &answer["format"], &answer["records"]), (200, &json!("vcard"), &json!(1_500)), "{answer}");
+    assert!(node.script.seen().iter().filter(|seen| *seen == "Import").count() > 1);
+    let (status, answer) = caller.try_call("POST", "/v1/import?name=x.vcf", "nothing at all").await.unwrap();
+    assert_eq!((status, &answer["error"]["id"]), (400, &json!("node-import-failed")));
+}
+
+async fn next_text(body: &mut axum::body::Body) -> String {
+    let frame = timeout(PATIENCE, body.frame()).await.expect("an event").unwrap().unwrap();
+    String::from_utf8(frame.into_data().unwrap().to_vec()).unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_watcher_hears_what_happens_and_what_it_missed() {
+    let node = Running::new(None).await;
+    let mut watching = Caller::connect(&node.home.socket()).await.stream("/v1/watch", None).await;
+    node.call("POST", "/v1/set", city()).await;
+    let text = next_text(&mut watching).await;
+    let lines: Vec<_> = text.lines().collect();
+    let id = lines.iter().find_map(|line| line.strip_prefix("id: ")).unwrap().to_owned();
+    assert!(lines.contains(&"event: field_changed"), "{text}");
+    let data: Value = serde_json::from_str(lines.iter().find_map(|line| line.strip_prefix("data: ")).unwrap()).unwrap();
+    assert_eq!((&data["event"], &data["path"]), (&json!("field_changed"), &json!("contact/me/city")));
+    drop(watching);
+    node.call("POST", "/v1/set", city()).await;
+    let mut watching = Caller::connect(&node.home.socket()).await.stream("/v1/watch", Some(&id)).await;
+    let text = next_text(&mut watching).await;
+    assert!(text.contains("field_changed") && !text.contains(&format!("id: {id}\n")), "{text}");
+    let mut watching = Caller::connect(&node.home.socket()).await.stream("/v1/watch", Some("earlier.7")).await;
+    assert!(next_text(&mut watching).await.contains("event: missed"));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn watchers_leave_room_for_commands() {
+    let node = Running::new(None).await;
+    let mut kept = Vec::new();
+    for _ in 0..WATCHERS_MAX {
+        let mut caller = Caller::connect(&node.home.socket()).await;
+        kept.push((caller.stream("/v1/watch", None).await, caller));
+    }
+    let (status, answer) = node.call("GET", "/v1/watch", Value::Null).await;
+    assert_eq!((status, &answer["error"]["id"]), (409, &json!("node-too-many-watchers")));
+    assert_eq!(node.call("GET", "/v1/status", Value::Null).await.0, 200);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_locked_node_answers_status_and_nothing_else_until_it_is_unlocked() {
+    let node = Running::new(Some("open sesame")).await;
+    assert_eq!(node.call("POST", "/v1/lock", Value::Null).await.0, 200);
+    let (status, body) = node.call("GET", "/v1/status", Value::Null).await;
+    assert_eq!(
+        (status, &body["vault"], &body["name"], &body["records"]),
+        (200, &json!("sealed"), &json!("alice"), &Value::Null)
+    );
+    let (status, body) = node.call("POST", "/v1/set", city()).await;
+    assert_eq!((status, &body["error"]["code"]), (423, &json!("locked")));
+    let (status, body) = node.call("POST", "/v1/unlock", json!({ "passphrase": "open barley" })).await;
+    assert_eq!((status, &body["error"]["id"]), (423, &json!("node-wrong-passphrase")));
+    let (status, body) = node.call("POST", "/v1/unlock", json!({})).await;
+    assert_eq!((status, &body["error"]["id"]), (423, &json!("node-no-passphrase")));
+    assert_eq!(node.call("POST", "/v1/unlock", json!({ "phrase": node.home.phrase })).await.0, 200);
+    assert_eq!(node.call("POST", "/v1/set", city()).await.0, 200);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_passphrase_is_changed_whether_the_node_is_locked_or_not() {
+    let node = Running::new(Some("one")).await;
+    let change = |old: &str, new: Value| json!({ "old": old, "new": new });
+    let (status, body) = node.call("POST", "/v1/passphrase", change("wrong", json!("two"))).await;
+    assert_eq!((status, &body["error"]["id"]), (423, &json!("node-wrong-passphrase")));
+    assert_eq!(node.call("POST", "/v1/passphrase", change("one", json!("two"))).await.0, 200);
+    node.call("POST", "/v1/lock", Value::Null).await;
+    assert_eq!(node.call("POST", "/v1/unlock", json!({ "passphrase": "one" })).await.0, 423);
+    assert_eq!(node.call("POST", "/v1/passphrase", change("two", json!("three"))).await.0, 200);
+    assert_eq!(node.call("POST", "/v1/unlock", json!({ "passphrase": "three" })).await.0, 200);
+    assert_eq!(
+        node.call("POST", "/v1/passphrase", change("three", Value::Null)).await.1,
+        json!({ "protection": "none" })
+    );
+    node.call("POST", "/v1/lock", Value::Null).await;
+    assert_eq!(node.call("POST", "/v1/unlock", json!({})).await.0, 200);
+    let phrase = json!({ "phrase": node.home.phrase, "new": "" });
+    assert_eq!(node.call("POST", "/v1/passphrase", phrase).await.1["error"]["id"], "node-bad-passphrase");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn doctor_looks_at_each_thing() {
+    let node = Running::new(None).await;
+    let (status, body) = node.call("GET", "/v1/doctor", Value::Null).await;
+    assert_eq!(status, 200);
+    let checks = body["checks"].as_array().unwrap();
+    let names: Vec<_> = checks.iter().map(|check| check["name"].as_str().unwrap()).collect();
+    assert_eq!(names, ["home", "vault", "store", "logs", "clock", "reachability", "peers", "memory"]);
+    for check in checks {
+        // Tests listen on this machine alone.
+        let expected = check["name"] != "reachability";
+        assert_eq!(check["ok"], json!(expected), "{check}");
+        assert_eq!(check["try"].is_string(), !expected, "{check}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn stop_answers_when_all_is_closed_and_leaves_no_socket() {
+    let Running { home, script, daemon } = Running::new(None).await;
+    let running = tokio::spawn(daemon.until(std::future::pending()));
+    let mut watching = Caller::connect(&home.socket()).await.stream("/v1/watch", None).await;
+    let (status, body) = timeout(PATIENCE, call(&home.socket(), "POST", "/v1/stop", Value::Null)).await.unwrap();
+    assert_eq!((status, body), (200, json!({ "stopped": true })));
+    assert!(timeout(PATIENCE, watching.frame()).await.unwrap().is_none(), "a watcher is not kept");
+    assert_eq!(timeout(PATIENCE, running).await.unwrap().unwrap(), Ok(Farewell::Asked));
+    assert!(!home.socket().exists());
+    home.start(&script, None).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_document_is_served() {
+    let node = Running::new(None).await;
+    let (status, body) = node.call("GET", "/v1/openapi.json", Value::Null).await;
+    assert_eq!((status, body["openapi"].as_str().map(|version| &version[..2])), (200, Some("3.")));
+}

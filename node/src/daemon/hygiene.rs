@@ -1,0 +1,108 @@
+//! What the process does before it touches a secret: it writes no core, lets no other process read its memory, keeps its pages out of
+//! the swap where the system allows it, makes files for its owner alone, and panics without a word of what it held.
+
+#![allow(unsafe_code, reason = "five calls of the C library that have no safe form in the standard library")]
+
+use std::{env, fs, panic};
+
+use super::failure::{Failure, NodeRefusal};
+
+/// libraries that see this variable write the secrets of every connection to the file that it names.
+const KEY_LOG: &str = "SSLKEYLOGFILE";
+
+/// Hardens the process. To be called first of all.
+///
+/// # Errors
+/// The failure to show, if secrets of connections would be written to a file or the process can't be hardened.
+pub fn harden() -> Result<(), Failure> {
+    refuse_key_log(env::var_os(KEY_LOG).is_some())?;
+    keep_out_others().map_err(|what| NodeRefusal::Internal { what: what.to_owned() })?;
+    lock_memory();
+    panic::set_hook(Box::new(|panic| {
+        // Where, and not what: the message may hold a value.
+        let place = panic.location().map(|place| format!("{}:{}", place.file(), place.line()));
+        tracing::error!(place = place.as_deref().unwrap_or("?"), "a step of this program failed");
+    }));
+    Ok(())
+}
+
+fn refuse_key_log(is_set: bool) -> Result<(), Failure> {
+    if is_set { Err(NodeRefusal::SecretsWouldBeLogged {}.into()) } else { Ok(()) }
+}
+
+fn keep_out_others() -> Result<(), &'static str> {
+    let nothing = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
+    // SAFETY: both calls read their arguments and change nothing but this process's own settings.
+    let (dumpable, core) = unsafe {
+        (libc::prctl(libc::PR_SET_DUMPABLE, 0, 0, 0, 0), libc::setrlimit(libc::RLIMIT_CORE, &raw const nothing))
+    };
+    // SAFETY: sets the mode of files to come, and returns the former.
+    unsafe { libc::umask(0o077) };
+    match (dumpable, core) {
+        (0, 0) => Ok(()),
+        _ => Err("the system would not keep this process's memory from others"),
+    }
+}
+
+/// Keeps all pages in memory, if there is no limit to how many that may be: with one, memory would run out at the limit.
+fn lock_memory() {
+    let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
+    // SAFETY: writes to `limit`, which outlives the call.
+    let known = unsafe { libc::getrlimit(libc::RLIMIT_MEMLOCK, &raw mut limit) } == 0;
+    if known && limit.rlim_cur == libc::RLIM_INFINITY {
+        // SAFETY: changes how the kernel treats this process's pages, and nothing that Rust sees.
+        let _ = unsafe { libc::mlockall(libc::MCL_CURRENT | libc::MCL_FUTURE | libc::MCL_ONFAULT) };
+    }
+}
+
+/// The user that this process acts as.
+#[must_use]
+pub fn own_user() -> u32 {
+    // SAFETY: has no arguments and cannot fail.
+    unsafe { libc::geteuid() }
+}
+
+/// What this process takes of the machine's memory; 0 where the system does not say.
+#[must_use]
+pub fn resident_bytes() -> u64 {
+    status_kib("VmRSS:") * 1024
+}
+
+/// Whether what it takes is kept out of the swap.
+#[must_use]
+pub fn memory_is_locked() -> bool {
+    status_kib("VmLck:") > 0
+}
+
+fn status_kib(name: &str) -> u64 {
+    let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let line = status.lines().find_map(|line| line.strip_prefix(name));
+    line.and_then(|rest| rest.split_whitespace().next()?.parse().ok()).unwrap_or(0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_log_is_refused() {
+        assert_eq!(refuse_key_log(true).unwrap_err().id, "node-secrets-would-be-logged");
+        assert!(refuse_key_log(false).is_ok());
+    }
+
+    #[test]
+    fn a_hardened_process_writes_no_core_and_is_not_dumpable() {
+        keep_out_others().unwrap();
+        let mut limit = libc::rlimit { rlim_cur: 1, rlim_max: 1 };
+        // SAFETY: the first reads a flag of this process, the second writes to `limit`, which outlives the call.
+        let (dumpable, known) = unsafe {
+            (libc::prctl(libc::PR_GET_DUMPABLE, 0, 0, 0, 0), libc::getrlimit(libc::RLIMIT_CORE, &raw mut limit))
+        };
+        assert_eq!((dumpable, known, limit.rlim_cur, limit.rlim_max), (0, 0, 0, 0));
+    }
+
+    #[test]
+    fn the_process_knows_its_size() {
+        assert!(resident_bytes() > 1024 * 1024);
+    }
+}

@@ -1,0 +1,58 @@
+//! Every cap of the daemon and its control API: name, value, unit, and why.
+
+use std::time::Duration;
+
+use allod_protocol::limits::STEP_MAX_BYTES;
+
+/// Connections to the control socket at once: a person's programs and scripts, with room. Beyond it the one that has been
+/// waited for longest is cut. Count.
+pub const CONNECTIONS_MAX: usize = 64;
+/// Watchers at once: each holds its connection for good, so half of them stay free for commands. Count.
+pub const WATCHERS_MAX: usize = 32;
+/// One request's line and headers: curl sends a few hundred. Bytes.
+pub const HEAD_MAX_BYTES: usize = 16 * 1024;
+/// One request's body: two values of the largest size as Base64, and their paths. Bytes.
+pub const BODY_MAX_BYTES: usize = 1024 * 1024;
+/// One imported file: some years of a bank's or a phone's export. Bytes.
+pub const IMPORT_MAX_BYTES: usize = 256 * 1024 * 1024;
+/// How long a caller may take for its headers, and then for its body.
+pub const CALLER_DEADLINE: Duration = Duration::from_secs(10);
+/// How long a caller that sends a file may be silent, and how long one that reads an answer may read nothing.
+pub const CALLER_SILENCE_MAX: Duration = Duration::from_secs(10);
+/// How long a caller that waits for a pairing's next stage is kept: below every proxy's and client's patience.
+pub const LONG_POLL: Duration = Duration::from_secs(25);
+/// Happenings kept for a watcher that comes back. Count.
+pub const RING_MAX: usize = 1_024;
+/// A watcher hears something at least this often, so that both sides notice a dead connection.
+pub const WATCH_KEEP_ALIVE: Duration = Duration::from_secs(15);
+/// Pairings whose last view is kept for a caller whose wait ran out. Count.
+pub const PAIRINGS_SHOWN_MAX: usize = 128;
+/// Items of a listing unless the caller says otherwise. Count.
+pub const PAGE_DEFAULT: usize = 100;
+/// Items of a listing at most. Count.
+pub const PAGE_MAX: usize = 1_000;
+/// Field writes of an import in one command: one step of the engine. Count.
+pub const IMPORT_WRITES_MAX: usize = 1_000;
+/// Bytes of an import in one command, unless one record alone has more. Bytes.
+pub const IMPORT_CHUNK_MAX_BYTES: usize = 200 * 1024;
+
+/// Orders that wait for the engine's thread: more callers than may be connected cannot wait. Count.
+pub const ORDERS_MAX: usize = 256;
+/// Network events that wait for the engine's thread: beyond it peers are told that we are busy. Count.
+pub const NETWORK_EVENTS_MAX: usize = 512;
+/// Commands to the network that wait for the swarm. Count.
+pub const TICKETS_MAX: usize = 1_024;
+/// Events that share one commit: their callers wait for each other. Count.
+pub const BATCH_EVENTS_MAX: usize = 256;
+/// Writes that share one commit; one step may exceed it, alone. Bytes.
+pub const BATCH_MAX_BYTES: usize = STEP_MAX_BYTES;
+/// A passphrase: a long sentence. Bytes.
+pub const PASSPHRASE_MAX_BYTES: usize = 1_024;
+/// The settings file: a hundred times what the settings need. Bytes.
+pub const CONFIG_MAX_BYTES: u64 = 64 * 1024;
+/// The vault file: its 256 buckets with two generations each, several times over. Bytes.
+pub const VAULT_MAX_BYTES: u64 = 1024 * 1024;
+/// How long a stopping node gives the network to say goodbye, and callers to read their answers.
+pub const GOODBYE: Duration = Duration::from_secs(3);
+/// How long a starting node waits for one that is stopping.
+pub const PREDECESSOR: Duration = Duration::from_secs(5);
