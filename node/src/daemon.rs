@@ -1,0 +1,66 @@
+//! The daemon's front door, as the command line sees it.
+
+use std::path::{Path, PathBuf};
+
+use zeroize::Zeroizing;
+
+pub mod failure;
+
+pub use failure::Failure;
+
+/// How the daemon is started.
+#[derive(Debug)]
+pub struct RunOptions {
+    pub home: PathBuf,
+    pub listen: Vec<String>,
+    pub passphrase_file: Option<PathBuf>,
+    pub json: bool,
+}
+
+/// How a home is made.
+pub struct InitOptions {
+    pub home: PathBuf,
+    pub name: Option<String>,
+    pub vendor: bool,
+    pub passphrase: Option<Zeroizing<String>>,
+}
+
+/// What a new home shows once.
+pub struct Initialised {
+    pub node: String,
+    pub name: String,
+    pub phrase: Zeroizing<String>,
+}
+
+/// Runs the node until it is told to stop.
+///
+/// # Errors
+/// Why it did not start, or had to stop.
+pub async fn run(options: RunOptions) -> Result<(), Failure> {
+    Err(failure::NodeRefusal::NoHome { home: options.home.display().to_string() }.into())
+}
+
+/// Makes a home.
+///
+/// # Errors
+/// Why it was not made.
+pub fn init(options: InitOptions) -> Result<Initialised, Failure> {
+    Err(failure::NodeRefusal::HomeExists { home: options.home.display().to_string() }.into())
+}
+
+/// Gives the vault of a home in which no node runs a new passphrase, or none; the recovery phrase opens it.
+///
+/// # Errors
+/// Why it was not changed.
+pub fn new_passphrase(home: &Path, _phrase: &str, _new: Option<Zeroizing<String>>) -> Result<(), Failure> {
+    Err(failure::NodeRefusal::NoVault { home: home.display().to_string() }.into())
+}
+
+/// What can be checked of a home in which no node runs: `{"checks":[{"name","ok","detail","try"}]}`.
+#[must_use]
+pub fn doctor(home: &Path) -> serde_json::Value {
+    let there = home.join("vault").exists();
+    serde_json::json!({ "checks": [{
+        "name": "home", "ok": there, "detail": home.display().to_string(), "try": "allod init",
+    }] })
+}
