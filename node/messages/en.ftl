@@ -212,6 +212,10 @@ node-no-passphrase = The vault is locked, and there is no terminal to ask for it
     .try = allod run --passphrase-file FILE
 node-passphrase-file = The passphrase file { $path } does not read: { $detail }.
     .try = --passphrase-file with a file that you may read
+node-too-little-memory = Checking a passphrase takes { $kib } KiB of memory, and they are not there.
+    .try = end another program, then again
+node-bad-name = A node's name has from 1 to { $most } bytes, without slashes and control characters.
+    .try = --name with a short name
 node-bad-passphrase = A passphrase has from 1 to { $most } bytes.
     .try = a sentence that you can remember
 node-no-passphrase-set = This home has no passphrase.
@@ -421,14 +425,68 @@ status-memory = Memory
 check-ok = ok: { $name }: { $detail }
 check-not-ok = not ok: { $name }: { $detail }
 check-home = home
-check-permissions = permissions
 check-vault = vault
 check-store = store
 check-logs = logs
 check-clock = clock
-check-network = network
 check-reachability = reachability
-check-node = node
+check-peers = peers
+check-memory = memory
+
+## What doctor finds.
+
+doctor-home-ok = yours alone
+doctor-home-open = Others on this machine may enter { $path } (mode { $mode }).
+    .try = chmod go-rwx { $path }
+doctor-home-odd = The home is not as it should be: { $detail }
+    .try = allod --home with the right directory
+doctor-vault-ok = protected by a passphrase
+doctor-vault-unprotected = without a passphrase: whoever reads this home's files reads everything
+    .try = allod passphrase
+doctor-vault-bad = The vault does not read ({ $detail }).
+    .try = allod restore FILE
+doctor-store-ok = { $engine }, { $bytes } bytes
+doctor-store-damaged = The store is damaged: { $detail }
+    .try = allod restore FILE
+doctor-store-unreadable = The store does not read: { $detail }
+    .try = allod stop, then allod run
+doctor-logs-ok = { $entries } { $entries ->
+    [one] entry holds
+   *[other] entries hold
+ } together
+doctor-logs-gaps = { $gaps } { $gaps ->
+    [one] gap
+   *[other] gaps
+ } in { $entries } entries
+    .try = allod log --verify
+doctor-logs-locked = not looked at: the vault is locked
+    .try = allod unlock
+doctor-logs-failed = could not be looked at ({ $detail })
+    .try = allod log --verify
+doctor-clock-ok = plausible
+doctor-clock-early = The clock shows a time before this program was made.
+    .try = set the clock
+doctor-clock-back = The clock is { $seconds } seconds behind this home's newest file.
+    .try = set the clock
+doctor-clock-peers = The clocks of { $peers } and of this machine differ.
+    .try = set the clock here, or ask them to set theirs
+doctor-listen-ok = listening at { $addresses } { $addresses ->
+    [one] address
+   *[other] addresses
+ }
+doctor-listen-local = Only this machine reaches this node.
+    .try = allod run --listen /ip4/0.0.0.0/tcp/4001
+doctor-listen-none = This node listens nowhere: it can call others, and nobody can call it.
+    .try = allod run --listen /ip4/0.0.0.0/tcp/4001
+doctor-peers-ok = { $peers } paired, { $online } online
+doctor-peers-waiting = Not reached: { $peers }
+    .try = allod peers show PEER
+doctor-peers-frozen = Two different histories were shown by { $peers }.
+    .try = allod log PEER --verify
+doctor-peers-locked = not looked at: the vault is locked
+    .try = allod unlock
+doctor-memory-ok = keys are kept out of swap
+doctor-memory-swappable = the system lets keys be written to swap
 
 ## Records.
 
@@ -646,9 +704,9 @@ peer-state-paired = paired
 peer-state-pending = not confirmed yet
 peer-state-frozen = frozen: two histories
 peer-state-closed = closed
-invitation-open = open
-invitation-used = used
-invitation-expired = over
+invitation-state-open = open
+invitation-state-used = used
+invitation-state-expired = over
 kind-person = person
 kind-vendor = vendor
 mode-follow = follow: later versions too

@@ -213,6 +213,10 @@ node-no-passphrase = Le coffre est fermé, et il n’y a pas de terminal pour de
     .try = allod run --passphrase-file FICHIER
 node-passphrase-file = Le fichier de phrase de passe { $path } ne se lit pas : { $detail }.
     .try = --passphrase-file avec un fichier que vous pouvez lire
+node-too-little-memory = Vérifier une phrase de passe demande { $kib } Kio de mémoire, qui ne sont pas là.
+    .try = arrêter un autre programme, puis recommencer
+node-bad-name = Le nom d’un nœud a de 1 à { $most } octets, sans barre oblique ni caractère de contrôle.
+    .try = --name avec un nom court
 node-bad-passphrase = Une phrase de passe a de 1 à { $most } octets.
     .try = une phrase dont vous vous souviendrez
 node-no-passphrase-set = Ce répertoire n’a pas de phrase de passe.
@@ -422,14 +426,68 @@ status-memory = Mémoire
 check-ok = bien : { $name } : { $detail }
 check-not-ok = à voir : { $name } : { $detail }
 check-home = répertoire
-check-permissions = droits
 check-vault = coffre
 check-store = base
 check-logs = journaux
 check-clock = horloge
-check-network = réseau
 check-reachability = accessibilité
-check-node = nœud
+check-peers = contacts
+check-memory = mémoire
+
+## Ce que trouve doctor.
+
+doctor-home-ok = à vous seul
+doctor-home-open = D’autres utilisateurs de cette machine peuvent entrer dans { $path } (mode { $mode }).
+    .try = chmod go-rwx { $path }
+doctor-home-odd = Le répertoire n’est pas comme il doit être : { $detail }
+    .try = allod --home avec le bon répertoire
+doctor-vault-ok = protégé par une phrase de passe
+doctor-vault-unprotected = sans phrase de passe : qui lit les fichiers de ce répertoire lit tout
+    .try = allod passphrase
+doctor-vault-bad = Le coffre ne se lit pas ({ $detail }).
+    .try = allod restore FICHIER
+doctor-store-ok = { $engine }, { $bytes } octets
+doctor-store-damaged = La base est abîmée : { $detail }
+    .try = allod restore FICHIER
+doctor-store-unreadable = La base ne se lit pas : { $detail }
+    .try = allod stop, puis allod run
+doctor-logs-ok = { $entries ->
+    [one] { $entries } entrée se tient
+   *[other] { $entries } entrées se tiennent
+ }
+doctor-logs-gaps = { $gaps } { $gaps ->
+    [one] trou
+   *[other] trous
+ } dans { $entries } entrées
+    .try = allod log --verify
+doctor-logs-locked = pas regardés : le coffre est fermé
+    .try = allod unlock
+doctor-logs-failed = n’ont pas pu être regardés ({ $detail })
+    .try = allod log --verify
+doctor-clock-ok = plausible
+doctor-clock-early = L’horloge montre un moment d’avant ce programme.
+    .try = mettre l’horloge à l’heure
+doctor-clock-back = L’horloge a { $seconds } secondes de retard sur le fichier le plus récent de ce répertoire.
+    .try = mettre l’horloge à l’heure
+doctor-clock-peers = Les horloges de { $peers } et de cette machine diffèrent.
+    .try = mettre l’horloge à l’heure ici, ou leur demander de le faire
+doctor-listen-ok = à l’écoute à { $addresses } { $addresses ->
+    [one] adresse
+   *[other] adresses
+ }
+doctor-listen-local = Seule cette machine atteint ce nœud.
+    .try = allod run --listen /ip4/0.0.0.0/tcp/4001
+doctor-listen-none = Ce nœud n’écoute nulle part : il peut appeler, et personne ne peut l’appeler.
+    .try = allod run --listen /ip4/0.0.0.0/tcp/4001
+doctor-peers-ok = { $peers } appairés, { $online } en ligne
+doctor-peers-waiting = Pas atteints : { $peers }
+    .try = allod peers show CONTACT
+doctor-peers-frozen = Deux histoires différentes ont été montrées par { $peers }.
+    .try = allod log CONTACT --verify
+doctor-peers-locked = pas regardés : le coffre est fermé
+    .try = allod unlock
+doctor-memory-ok = les clés restent hors du fichier d’échange
+doctor-memory-swappable = le système laisse écrire des clés dans le fichier d’échange
 
 ## Fiches.
 
@@ -644,9 +702,9 @@ peer-state-paired = appairé
 peer-state-pending = pas encore confirmé
 peer-state-frozen = gelé : deux histoires
 peer-state-closed = clos
-invitation-open = ouverte
-invitation-used = utilisée
-invitation-expired = finie
+invitation-state-open = ouverte
+invitation-state-used = utilisée
+invitation-state-expired = finie
 kind-person = personne
 kind-vendor = commerçant
 mode-follow = follow : versions suivantes aussi

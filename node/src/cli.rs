@@ -41,7 +41,7 @@ use self::{
 };
 use crate::{
     client::{Body, Client, ClientError, Url},
-    daemon,
+    daemon::{self, Farewell},
     messages::{Facts, Lang},
 };
 
@@ -139,10 +139,10 @@ fn print_ending(ending: &Ending, form: Form, lang: Lang) {
 /// Reads what was typed, and does it. The number is the exit code of what went well.
 fn start(typed: Vec<OsString>, form: Form, lang: Lang) -> Done<u8> {
     let mut command = help::command(lang);
-    let parsed = command.try_get_matches_from_mut(typed).and_then(|matches| Arguments::from_arg_matches(&matches));
+    let parsed = command.try_get_matches_from_mut(&typed).and_then(|matches| Arguments::from_arg_matches(&matches));
     let arguments = match parsed {
         Ok(arguments) => arguments,
-        Err(error) => return usage::refuse(&error, &mut command, form, lang),
+        Err(error) => return usage::refuse(&error, &typed, &command, form, lang),
     };
     let home = home(&arguments.global)?;
     let session = Session {
@@ -153,10 +153,10 @@ fn start(typed: Vec<OsString>, form: Form, lang: Lang) -> Done<u8> {
     };
     match arguments.verb {
         // The daemon watches for signals itself.
-        Verb::Run(args) => {
-            threads()?.block_on(daemon::run(node::run_options(&session, args)))?;
-            Ok(0)
-        }
+        Verb::Run(args) => match threads()?.block_on(daemon::run(node::run_options(&session, args)))? {
+            Farewell::Interrupted => Err(Ending::Interrupted),
+            Farewell::Asked | Farewell::Terminated => Ok(0),
+        },
         Verb::Demo(args) => {
             threads()?.block_on(crate::demo::run(args.keep))?;
             Ok(0)

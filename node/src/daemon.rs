@@ -1,7 +1,11 @@
 //! The daemon's front door, as the command line sees it.
 
-use std::path::{Path, PathBuf};
+use std::{
+    io,
+    path::{Path, PathBuf},
+};
 
+use allod_protocol::command::NodeKind;
 use zeroize::Zeroizing;
 
 pub mod failure;
@@ -9,19 +13,34 @@ pub mod failure;
 pub use failure::Failure;
 
 /// How the daemon is started.
-#[derive(Debug)]
 pub struct RunOptions {
     pub home: PathBuf,
     pub listen: Vec<String>,
     pub passphrase_file: Option<PathBuf>,
+    /// Asks a person, where there is one.
+    pub prompt: Option<Prompt>,
     pub json: bool,
+}
+
+/// Asks a person at a terminal; handed in by the command line, which knows whether there is one.
+pub type Prompt = Box<dyn FnOnce() -> io::Result<Zeroizing<String>> + Send>;
+
+/// What ended a node that ended as it should.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Farewell {
+    /// `stop`.
+    Asked,
+    /// The system.
+    Terminated,
+    /// Ctrl-C.
+    Interrupted,
 }
 
 /// How a home is made.
 pub struct InitOptions {
     pub home: PathBuf,
     pub name: Option<String>,
-    pub vendor: bool,
+    pub kind: NodeKind,
     pub passphrase: Option<Zeroizing<String>>,
 }
 
@@ -36,7 +55,7 @@ pub struct Initialised {
 ///
 /// # Errors
 /// Why it did not start, or had to stop.
-pub async fn run(options: RunOptions) -> Result<(), Failure> {
+pub async fn run(options: RunOptions) -> Result<Farewell, Failure> {
     Err(failure::NodeRefusal::NoHome { home: options.home.display().to_string() }.into())
 }
 

@@ -16,12 +16,15 @@ use super::{
     Session,
     ending::{Done, Ending},
 };
-use crate::messages::{Facts, Messages};
+use crate::{
+    daemon::{self, Prompt, failure::NodeRefusal},
+    messages::{Facts, Messages},
+};
 
 /// A passphrase file: a long sentence and a line end. Bytes.
 const PASSPHRASE_FILE_MAX_BYTES: u64 = 4_096;
 /// The name of the systemd credential that holds the passphrase.
-const CREDENTIAL: &str = "allod-passphrase";
+const CREDENTIAL: &str = "passphrase";
 
 /// Whether a yes can be taken for granted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,6 +39,17 @@ pub enum Consent {
 #[must_use]
 pub fn has_terminal() -> bool {
     io::stdin().is_terminal() && io::stderr().is_terminal()
+}
+
+/// A terminal that shows a question and takes an answer, whatever stdin is.
+fn has_keyboard() -> bool {
+    io::stderr().is_terminal() && File::open("/dev/tty").is_ok()
+}
+
+/// Asks for the passphrase when the daemon needs it, if there is someone to ask.
+#[must_use]
+pub fn prompt(question: String) -> Option<Prompt> {
+    has_keyboard().then(|| -> Prompt { Box::new(move || rpassword::prompt_password(question).map(Zeroizing::new)) })
 }
 
 /// Whether `--yes` was given or a person can be asked.
@@ -117,7 +131,7 @@ impl Source {
         if let Some(credential) = credential.filter(|path| path.exists()) {
             return Ok(Self::File(credential));
         }
-        if io::stderr().is_terminal() && File::open("/dev/tty").is_ok() {
+        if has_keyboard() {
             return Ok(Self::Terminal);
         }
         Err(Ending::failed(Code::Locked, "cli-no-terminal", Facts::none()))
@@ -157,8 +171,14 @@ impl Source {
 /// A secret in a file, without its last line end.
 fn read_file(path: &Path) -> Done<Zeroizing<String>> {
     let mut text = Zeroizing::new(String::new());
-    let file = File::open(path).map_err(|error| Ending::file(path, &error))?;
-    file.take(PASSPHRASE_FILE_MAX_BYTES).read_to_string(&mut text).map_err(|error| Ending::file(path, &error))?;
+    let refused = |error: io::Error| {
+        daemon::Failure::from(NodeRefusal::PassphraseFile {
+            path: path.display().to_string(),
+            detail: error.to_string(),
+        })
+    };
+    let file = File::open(path).map_err(refused)?;
+    file.take(PASSPHRASE_FILE_MAX_BYTES).read_to_string(&mut text).map_err(refused)?;
     let length = text.trim_end_matches(['\n', '\r']).len();
     text.truncate(length);
     Ok(text)

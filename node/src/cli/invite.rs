@@ -253,7 +253,7 @@ pub(super) async fn invitations(session: &Session, args: arguments::Invitations)
         };
     }
     let row = |screen: &Screen, item: &Value| {
-        [screen.time(&item["expires"]), screen.term("invitation", &forms::text(&item["state"]))]
+        [screen.time(&item["expires"]), screen.term("invitation-state", &forms::text(&item["state"]))]
     };
     Listing {
         url: Url::new("/v1/invitations"),

@@ -1,5 +1,6 @@
 //! `init`, `run`, `status`, `stop`, `lock`, `unlock`, `doctor`: the node itself.
 
+use allod_protocol::command::NodeKind;
 use serde_json::{Value, json};
 
 use super::{
@@ -36,7 +37,10 @@ pub(super) async fn init(session: &Session, args: arguments::Init) -> Done {
     let made = daemon::init(InitOptions {
         home: session.home.clone(),
         name: args.name,
-        vendor: args.kind == Kind::Vendor,
+        kind: match args.kind {
+            Kind::Person => NodeKind::Person,
+            Kind::Vendor => NodeKind::Vendor,
+        },
         passphrase,
     })?;
     let words: Vec<&str> = made.phrase.split_whitespace().collect();
@@ -63,6 +67,7 @@ pub(super) fn run_options(session: &Session, args: arguments::Run) -> RunOptions
         home: session.home.clone(),
         listen: args.listen,
         passphrase_file: args.passphrase_file,
+        prompt: asking::prompt(passphrase_question(session)),
         json: session.screen.is_json(),
     }
 }

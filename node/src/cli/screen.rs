@@ -70,11 +70,10 @@ impl Table {
     fn without_empty_columns(mut self) -> Self {
         let kept: Vec<bool> =
             (0..self.headers.len()).map(|column| self.rows.iter().any(|row| !row[column].is_empty())).collect();
-        let keep = |cells: Vec<String>| -> Vec<String> {
-            cells.into_iter().zip(&kept).filter(|(_, kept)| **kept).map(|(cell, _)| cell).collect()
-        };
-        self.headers = keep(self.headers);
-        self.rows = self.rows.into_iter().map(keep).collect();
+        for cells in self.rows.iter_mut().chain([&mut self.headers]) {
+            let mut columns = kept.iter();
+            cells.retain(|_| columns.next().copied().unwrap_or(true));
+        }
         self
     }
 }

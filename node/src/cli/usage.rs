@@ -36,7 +36,7 @@ pub fn names_lang(typed: &[OsString]) -> Option<Lang> {
 }
 
 /// Prints help, or turns what clap found into an ending.
-pub fn refuse(error: &clap::Error, command: &mut Command, form: Form, lang: Lang) -> Done<u8> {
+pub fn refuse(error: &clap::Error, typed: &[OsString], command: &Command, form: Form, lang: Lang) -> Done<u8> {
     match error.kind() {
         ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => {
             let screen = Screen::of_environment(form, lang);
@@ -50,14 +50,15 @@ pub fn refuse(error: &clap::Error, command: &mut Command, form: Form, lang: Lang
             screen.note(error.render().to_string().trim_end());
             Err(Ending::usage("cli-no-verb", Facts::none()))
         }
-        _ => Err(explain(error, command)),
+        _ => Err(explain(error, &help_of(typed, command))),
     }
 }
 
-fn explain(error: &clap::Error, command: &Command) -> Ending {
+fn explain(error: &clap::Error, help: &str) -> Ending {
     let of = |kind: ContextKind| error.get(kind).map(words).unwrap_or_default();
-    let option = of(ContextKind::InvalidArg);
-    let facts = Facts::none().text("help", help_of(error, command)).text("option", option.clone());
+    // Clap writes `<PATH>...` for what may be repeated.
+    let option = of(ContextKind::InvalidArg).replace("...", "");
+    let facts = Facts::none().text("help", help).text("option", option.clone());
     match error.kind() {
         ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand | ErrorKind::MissingSubcommand => {
             Ending::usage("cli-no-verb", Facts::none())
@@ -101,15 +102,17 @@ fn explain(error: &clap::Error, command: &Command) -> Ending {
     }
 }
 
-/// `allod VERB --help`, of the verb that was typed as far as it was understood.
-fn help_of(error: &clap::Error, command: &Command) -> String {
-    let usage = error.get(ContextKind::Usage).map(words).unwrap_or_default();
-    let mut words = usage.split_whitespace().skip_while(|word| *word != command.get_name()).skip(1);
-    let verb = words.next().filter(|word| command.find_subcommand(word).is_some());
-    match verb {
-        Some(verb) => format!("allod {verb} --help"),
-        None => "allod --help".to_owned(),
+/// `allod VERB --help`, of the verb that was typed.
+fn help_of(typed: &[OsString], command: &Command) -> String {
+    let mut before = "";
+    for word in options(typed) {
+        let is_value = matches!(before, "--home" | "--lang");
+        if !is_value && command.find_subcommand(word).is_some() {
+            return format!("allod {word} --help");
+        }
+        before = word;
     }
+    "allod --help".to_owned()
 }
 
 fn words(value: &ContextValue) -> String {
