@@ -49,7 +49,7 @@ pub fn number(value: &Value) -> u64 {
     value.as_u64().unwrap_or_default()
 }
 
-/// What a peer calls itself, and that nobody has proved it.
+/// What a peer calls itself, and that nobody has proved it; a column or line says what the name is.
 #[must_use]
 pub fn calls_itself(screen: &Screen, peer: &Value) -> String {
     match peer["calls_itself"].as_str() {

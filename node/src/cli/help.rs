@@ -108,13 +108,25 @@ fn texts(command: Command, id: &str, messages: &Messages) -> Command {
         .disable_help_flag(true)
         .disable_help_subcommand(true)
         .arg(help);
+    let mut place = 0;
     command.mut_args(|arg| {
+        place += 1;
+        // What belongs to the verb first, in the order of its description; what every verb takes last.
+        let order = match arg.get_id().as_str() {
+            "home" | "json" | "lang" => 800,
+            "help" | "version" => 900,
+            _ => 0,
+        };
         let heading =
             messages.word(if arg.is_positional() { "help-heading-arguments" } else { "help-heading-options" });
         let own = format!("help-{id}-{}", arg.get_id().as_str().replace('_', "-"));
         let shared = format!("help-any-{}", arg.get_id().as_str().replace('_', "-"));
         let text = messages.word(if messages.has(&own) { &own } else { &shared });
-        arg.help(text).help_heading(heading).hide_possible_values(true).hide_default_value(true)
+        arg.help(text)
+            .help_heading(heading)
+            .display_order(order + place)
+            .hide_possible_values(true)
+            .hide_default_value(true)
     })
 }
 
