@@ -908,3 +908,26 @@ help-completions-shell = bash, zsh, fish, elvish or powershell
 help-man = The manual page
 help-man-verb = Of this command
 help-man-to = Write all pages into this directory
+
+## The demo.
+
+demo-start = A node is made and started for { $name }, in { $home }.
+demo-runs = It runs as process { $process }.
+demo-import = Ana imports a contact file: { $file }.
+demo-imported = { $record } is in; its city is { $city }.
+demo-pair = Ana shows an invitation as a QR picture; the shop reads the picture, and both compare six words.
+demo-words = Both screens show: { $words }
+demo-refused = { $name } tries, and is refused: { $what }
+demo-ask = The shop asks for city and email, and if possible for the phone number, to deliver goods.
+demo-lend = Ana lends two of the three.
+demo-reads = { $name } reads { $path }: { $value }
+demo-change = Ana changes the city; the shop's copy follows.
+demo-revoke = Ana takes both fields back, then changes the city again.
+demo-purged = { $name } dropped its keys and its copies, and said so.
+demo-limits = The shop can no longer read anything newer. What it read before, it may remember: no program can take that back.
+demo-log = All that passed, as { $name } keeps it; the log's chain and signatures hold.
+demo-done = { $steps } steps, each checked, in { $seconds } s.
+demo-kept = Both nodes go on. To go on by hand:
+demo-kept-node = allod --home { $home } status
+demo-failed = The demo stopped at "{ $step }": { $why }
+    .try = allod demo --keep, then look into the homes' log directories

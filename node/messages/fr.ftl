@@ -906,3 +906,26 @@ help-completions-shell = bash, zsh, fish, elvish ou powershell
 help-man = La page de manuel
 help-man-verb = De cette commande
 help-man-to = Écrire toutes les pages dans ce répertoire
+
+## La démonstration.
+
+demo-start = Un nœud est créé et démarré pour { $name }, dans { $home }.
+demo-runs = Il tourne : processus { $process }.
+demo-import = Ana importe un fichier de contact : { $file }.
+demo-imported = { $record } est là ; sa ville est { $city }.
+demo-pair = Ana montre une invitation sous forme d'image QR ; la boutique lit l'image, et tous deux comparent six mots.
+demo-words = Les deux écrans montrent : { $words }
+demo-refused = { $name } essaie, et c'est refusé : { $what }
+demo-ask = La boutique demande la ville et l'adresse électronique, et si possible le téléphone, pour livrer.
+demo-lend = Ana prête deux des trois champs.
+demo-reads = { $name } lit { $path } : { $value }
+demo-change = Ana change la ville ; la copie de la boutique suit.
+demo-revoke = Ana reprend les deux champs, puis change encore la ville.
+demo-purged = { $name } a supprimé ses clés et ses copies, et l'a dit.
+demo-limits = La boutique ne peut plus rien lire de nouveau. Ce qu'elle a lu avant, elle peut s'en souvenir : aucun programme ne peut le reprendre.
+demo-log = Tout ce qui est passé, tel que { $name } le garde ; la chaîne et les signatures du journal tiennent.
+demo-done = { $steps } étapes, chacune vérifiée, en { $seconds } s.
+demo-kept = Les deux nœuds continuent. Pour poursuivre à la main :
+demo-kept-node = allod --home { $home } status
+demo-failed = La démonstration s'est arrêtée à « { $step } » : { $why }
+    .try = allod demo --keep, puis regarder dans les dossiers log

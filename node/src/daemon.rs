@@ -47,7 +47,7 @@ use self::{
     driver::{Driver, Ended},
     limits::{GOODBYE, NETWORK_EVENTS_MAX, PREDECESSOR},
     node::{Stages, blocking, reached},
-    passphrase::{Prompt, Ways},
+    passphrase::Ways,
     signals::Signals,
     vault_file::{Key, VaultFile},
 };
@@ -55,6 +55,7 @@ pub use self::{
     failure::{Failure, NodeRefusal},
     init::{InitOptions, Initialised, init},
     node::{MakeOpener, Node},
+    passphrase::{Prompt, set_by_phrase},
 };
 use crate::{
     api::{

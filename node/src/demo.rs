@@ -89,9 +89,8 @@ fn act(show: &mut Show<'_>, ana: &mut Node, shop: &mut Node, place: &Path) -> Re
 
     show.step("demo-pair", Facts::none());
     let picture = place.join("invitation.png");
-    let mut waiting = ana
-        .spawn(&["invite", "--yes", "--json", "--png", text(&picture)])
-        .map_err(|error| show.failed(&error))?;
+    let mut waiting =
+        ana.spawn(&["invite", "--yes", "--json", "--png", text(&picture)]).map_err(|error| show.failed(&error))?;
     let mut lines = BufReader::new(waiting.stdout.take().expect("its output is piped"));
     let invitation = next_json(&mut lines).map_err(|why| show.failed(&why))?;
     show.check(invitation["invitation"].as_str().is_some_and(|text| text.starts_with("ALLOD:")), "no invitation")?;

@@ -1,8 +1,11 @@
-//! The node: everything of Allod that touches the world.
+//! The node: the only part of Allod that touches the world.
 
 pub mod api;
+pub mod cli;
+pub mod client;
 pub mod config;
 pub mod daemon;
+pub mod demo;
 pub mod export;
 pub mod import;
 pub mod json;

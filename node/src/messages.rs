@@ -24,6 +24,15 @@ impl Lang {
     /// Both.
     pub const ALL: [Self; 2] = [Self::English, Self::French];
 
+    /// The word for it, as `--lang` takes it.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::English => "en",
+            Self::French => "fr",
+        }
+    }
+
     /// The language of a locale's name, as `LANG` holds it: `fr_FR.UTF-8`; English unless it is French.
     #[must_use]
     pub fn of_locale(locale: &str) -> Self {

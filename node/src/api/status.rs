@@ -267,3 +267,10 @@ async fn examine(State(api): State<Api>) -> Reply<DoctorJson> {
     let checks = doctor::examine(api.node()).await;
     Ok(Json(DoctorJson { checks: checks.into_iter().map(CheckJson::from).collect() }))
 }
+
+/// The same for a home in which no node runs, for the command line.
+#[must_use]
+pub fn examine_offline(home: &std::path::Path) -> Value {
+    let checks: Vec<CheckJson> = doctor::examine_offline(home).into_iter().map(CheckJson::from).collect();
+    serde_json::to_value(DoctorJson { checks }).unwrap_or_default()
+}

@@ -81,6 +81,7 @@ pub const DETAILS: &[(&str, &[&str])] = &[
     ("doctor-peers-locked", &[]),
     ("doctor-memory-ok", &[]),
     ("doctor-memory-swappable", &[]),
+    ("doctor-not-running", &[]),
 ];
 
 /// Looks at everything.
@@ -98,6 +99,17 @@ pub async fn examine(node: &Node) -> Vec<Check> {
         listening(&node.listening()),
         reached(peers.as_deref()),
         memory(),
+    ]
+}
+
+/// Looks at what can be seen of a home in which no node runs.
+#[must_use]
+pub fn examine_offline(dir: &Path) -> Vec<Check> {
+    vec![
+        home(dir),
+        vault_at(&vault_file::VaultFile::of(dir)),
+        clock(dir, &[]),
+        Check::bad("node", "doctor-not-running"),
     ]
 }
 
@@ -124,8 +136,12 @@ fn open_to_others(name: &'static str, path: &Path, mode: u32) -> Check {
 }
 
 fn vault(node: &Node) -> Check {
+    vault_at(node.vault_file())
+}
+
+fn vault_at(file: &vault_file::VaultFile) -> Check {
     const NAME: &str = "vault";
-    match node.vault_file().read() {
+    match file.read() {
         Ok(vault) if vault.protection() == allod_crypto::ProtectionKind::None => {
             // The owner chose it: worth saying, and nothing that is wrong.
             Check::ok(NAME, "doctor-vault-unprotected")

@@ -17,7 +17,7 @@ use zeroize::Zeroizing;
 use super::{
     failure::{Failure, NodeRefusal},
     limits::PASSPHRASE_MAX_BYTES,
-    vault_file::Key,
+    vault_file::{Key, VaultFile, protect},
 };
 
 /// Asks a person at a terminal; handed in by the command line, which knows whether there is one.
@@ -57,6 +57,28 @@ impl Ways {
         let prompt = self.prompt.ok_or(NodeRefusal::NoPassphrase {})?;
         prompt().map(Key::Passphrase).map_err(|_| NodeRefusal::NoPassphrase {}.into())
     }
+}
+
+/// Gives the vault of a home in which no node runs a new passphrase, or none. The recovery phrase opens it.
+///
+/// # Errors
+/// The failure to show: a node runs there, there is no vault, or the phrase does not open it.
+pub fn set_by_phrase(
+    home: &Path,
+    phrase: Zeroizing<String>,
+    passphrase: Option<&Zeroizing<String>>,
+    dice: &mut dyn rand_core::CryptoRng,
+) -> Result<(), Failure> {
+    if let Some(passphrase) = passphrase {
+        checked(passphrase.clone())?;
+    }
+    let vault_file = VaultFile::of(home);
+    // Whether there is a vault at all is said before anything else; only its taker may change it.
+    vault_file.read()?;
+    let _taken = crate::store::home::Home::open(home).map_err(|error| super::home_failure(&error))?;
+    let mut vault = vault_file.open(&Key::Phrase(phrase))?;
+    protect(&mut vault, passphrase, dice);
+    vault_file.replace(&vault, dice)
 }
 
 /// The first line of a file.

@@ -1,0 +1,72 @@
+//! `export`: everything, as one JSON document, on stdout or in a file of our own.
+//!
+//! The document is written page by page. A file appears under its name when it is whole, readable by its owner alone, and never in the
+//! place of another.
+
+use std::{
+    fs::File,
+    io::{self, BufWriter, Write},
+    path::Path,
+};
+
+use serde_json::json;
+
+use super::{
+    Session,
+    arguments::{self, Page},
+    ending::{Done, Ending},
+    listing::{Pages, Paging},
+};
+use crate::{client::Url, messages::Facts};
+
+pub(super) async fn export(session: &Session, args: arguments::Export) -> Done {
+    let url = Url::new("/v1/export").with_some("kind", args.kind.as_deref());
+    let mut pages = Pages::new(session, url, Paging::ByNode, &Page::default());
+    let Some(to) = args.to else {
+        let mut out = io::stdout();
+        write_document(&mut pages, &mut out, |error| error.into()).await?;
+        return Ok(());
+    };
+    let failed = |error: io::Error| Ending::file(&to, &error);
+    if to.exists() {
+        return Err(failed(io::ErrorKind::AlreadyExists.into()));
+    }
+    let directory = to.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let file = tempfile::NamedTempFile::new_in(directory).map_err(failed)?;
+    let mut out = BufWriter::new(file);
+    let records = write_document(&mut pages, &mut out, failed).await?;
+    let file = out.into_inner().map_err(|error| failed(error.into_error()))?;
+    file.as_file().sync_all().map_err(failed)?;
+    file.persist_noclobber(&to).map_err(|error| failed(error.error))?;
+    File::open(directory).and_then(|directory| directory.sync_all()).map_err(failed)?;
+    let screen = &session.screen;
+    if screen.is_json() {
+        return screen.json(&json!({ "records": records, "file": to.display().to_string() }));
+    }
+    let facts = Facts::none().number("count", records).text("file", to.display().to_string());
+    screen.say("export-done", &facts)
+}
+
+/// Writes `{"items":[…]}`, a record a line, and says how many there were.
+async fn write_document(
+    pages: &mut Pages<'_>,
+    out: &mut impl Write,
+    failed: impl Fn(io::Error) -> Ending,
+) -> Done<u64> {
+    let mut records = 0;
+    let mut items = pages.next().await?.unwrap_or_default();
+    out.write_all(b"{\"items\":[").map_err(&failed)?;
+    loop {
+        for item in items {
+            let separator = if records == 0 { "\n" } else { ",\n" };
+            write!(out, "{separator}{item}").map_err(&failed)?;
+            records += 1;
+        }
+        match pages.next().await? {
+            Some(next) => items = next,
+            None => break,
+        }
+    }
+    out.write_all(b"\n]}\n").and_then(|()| out.flush()).map_err(&failed)?;
+    Ok(records)
+}

@@ -1,0 +1,163 @@
+//! `import`: a file goes to the node as it is, and the node says what it read, what is new and what it skipped.
+//!
+//! Progress is how much of the file the node has taken: a bar on a terminal after a second, else a line every five seconds; with
+//! `--json` a `{"progress":…}` line on stderr.
+
+use std::{
+    io::{self, IsTerminal},
+    path::Path,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+use allod_protocol::refusal::Code;
+use futures::stream;
+use http_body_util::{BodyExt, StreamBody};
+use hyper::{
+    Method,
+    body::{Bytes, Frame},
+};
+use serde_json::{Value, json};
+use tokio::{fs::File, io::AsyncReadExt, time::interval};
+
+use super::{
+    Session, arguments,
+    ending::{Done, Ending},
+    forms, listing,
+    screen::{Screen, Table},
+};
+use crate::{
+    client::{Body, IMPORT_DEADLINE, Url},
+    messages::Facts,
+};
+
+/// The largest file that the node takes. Bytes.
+const FILE_MAX_BYTES: u64 = 256 * 1024 * 1024;
+/// What is read from the file and sent at once. Bytes.
+const PIECE_BYTES: usize = 64 * 1024;
+/// Skipped parts shown to people; JSON has all.
+const SKIPPED_SHOWN: usize = 20;
+
+pub(super) async fn import(session: &Session, args: arguments::Import) -> Done<u8> {
+    let path = &args.file;
+    let file = File::open(path).await.map_err(|error| Ending::file(path, &error))?;
+    let about = file.metadata().await.map_err(|error| Ending::file(path, &error))?;
+    if about.is_dir() {
+        return Err(Ending::file(path, &io::ErrorKind::IsADirectory.into()));
+    }
+    if about.len() > FILE_MAX_BYTES {
+        let facts = Facts::none().text("path", path.display().to_string()).number("mebibytes", FILE_MAX_BYTES >> 20);
+        return Err(Ending::failed(Code::TooLarge, "cli-file-too-large", facts));
+    }
+    let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+    let mut url = Url::new("/v1/import")
+        .with("name", &name)
+        .with_some("format", args.format.as_deref())
+        .with_some("kind", args.kind.as_deref());
+    if args.dry_run {
+        url = url.with("dry_run", "true");
+    }
+    let sent = Arc::new(AtomicU64::new(0));
+    let call = session.call(Method::POST, &url, body(file, Arc::clone(&sent)), IMPORT_DEADLINE);
+    let answer = with_progress(&session.screen, call, &sent, about.len()).await?;
+    show(&session.screen, path, &answer, args.dry_run)?;
+    let skipped = answer["skipped"].as_array().map_or(0, Vec::len) as u64;
+    if args.strict && skipped > 0 {
+        return Err(Ending::failed(Code::Failed, "cli-import-skipped", Facts::none().number("count", skipped)));
+    }
+    Ok(0)
+}
+
+fn body(file: File, sent: Arc<AtomicU64>) -> Body {
+    let pieces = stream::unfold((file, sent), |(mut file, sent)| async move {
+        let mut piece = vec![0; PIECE_BYTES];
+        match file.read(&mut piece).await {
+            Ok(0) => None,
+            Ok(read) => {
+                piece.truncate(read);
+                sent.fetch_add(read as u64, Ordering::Relaxed);
+                Some((Ok(Frame::data(Bytes::from(piece))), (file, sent)))
+            }
+            Err(error) => Some((Err(error), (file, sent))),
+        }
+    });
+    Body::Raw(StreamBody::new(pieces).boxed_unsync())
+}
+
+/// How progress is shown.
+enum Progress {
+    Bar(indicatif::ProgressBar),
+    Lines,
+    Json,
+}
+
+async fn with_progress(
+    screen: &Screen,
+    call: impl Future<Output = Done<Value>>,
+    sent: &AtomicU64,
+    size_bytes: u64,
+) -> Done<Value> {
+    tokio::pin!(call);
+    tokio::select! {
+        answer = &mut call => return answer,
+        () = tokio::time::sleep(Duration::from_secs(1)) => {}
+    }
+    let progress = if screen.is_json() {
+        Progress::Json
+    } else if io::stderr().is_terminal() && !screen.is_accessible() {
+        Progress::Bar(indicatif::ProgressBar::new(size_bytes))
+    } else {
+        Progress::Lines
+    };
+    let mut ticks = interval(match progress {
+        Progress::Bar(_) => Duration::from_millis(200),
+        Progress::Lines | Progress::Json => Duration::from_secs(5),
+    });
+    let answer = loop {
+        tokio::select! {
+            answer = &mut call => break answer,
+            _ = ticks.tick() => {
+                let done = sent.load(Ordering::Relaxed);
+                let percent = (done * 100).checked_div(size_bytes).unwrap_or(100);
+                match &progress {
+                    Progress::Bar(bar) => bar.set_position(done),
+                    Progress::Lines => screen.note(&screen.text("import-progress", &Facts::none().number("percent", percent))),
+                    Progress::Json => screen.note(&json!({ "progress": { "bytes": done, "of": size_bytes } }).to_string()),
+                }
+            }
+        }
+    };
+    if let Progress::Bar(bar) = progress {
+        bar.finish_and_clear();
+    }
+    answer
+}
+
+fn show(screen: &Screen, path: &Path, answer: &Value, dry_run: bool) -> Done {
+    if screen.is_json() {
+        return screen.json(answer);
+    }
+    let skipped = answer["skipped"].as_array().map_or(&[][..], Vec::as_slice);
+    let facts = Facts::none()
+        .number("records", forms::number(&answer["records"]))
+        .number("new", forms::number(&answer["new"]))
+        .number("changed", forms::number(&answer["changed"]))
+        .number("unchanged", forms::number(&answer["unchanged"]))
+        .number("skipped", skipped.len() as u64)
+        .text("format", forms::text(&answer["format"]));
+    screen.say(if dry_run { "import-would" } else { "import-done" }, &facts)?;
+    let shown = &skipped[..skipped.len().min(SKIPPED_SHOWN)];
+    let row = |_: &Screen, item: &Value| [forms::value(&item["where"]), forms::text(&item["why"])];
+    let table: Table = listing::table(screen, &["column-where", "column-why"], &row, shown);
+    screen.table(table)?;
+    if skipped.len() > shown.len() {
+        let facts = Facts::none()
+            .number("count", (skipped.len() - shown.len()) as u64)
+            .text("file", path.display().to_string());
+        screen.say("import-more-skipped", &facts)?;
+    }
+    Ok(())
+}

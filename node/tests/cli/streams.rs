@@ -1,0 +1,118 @@
+//! What a fixed transcript cannot show: lines that come at once, Ctrl-C, a reader that goes away, a disk that is full.
+
+use std::{
+    fs::File,
+    io::{BufRead, BufReader, Read},
+    process::{Command, Stdio},
+};
+
+use serde_json::{Value, json};
+
+use super::fake::{Answer, Fake};
+
+fn answer(method: &str, address: &str, body: &Value) -> Answer {
+    Answer { method: method.to_owned(), address: address.to_owned(), status: 200, body: body.to_string() }
+}
+
+fn arguments(line: &str) -> Vec<String> {
+    super::fake::words(line)
+}
+
+#[test]
+fn an_invitation_is_shown_at_once_and_withdrawn_by_ctrl_c() {
+    let invitation = json!({ "id": "v-1", "invitation": "ALLOD:AAAA", "expires": "2026-11-24T13:04:00Z" });
+    let fake = Fake::answering([
+        answer("POST", "/v1/invitations", &invitation),
+        Answer::never("GET", "/v1/pairings/v-1?seen=open"),
+        answer("POST", "/v1/pairings/v-1/confirm", &json!({ "id": "v-1", "stage": "ended" })),
+    ]);
+    let mut child = fake.command(&arguments("invite --yes --json"), "C").spawn().unwrap();
+    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+    let first: Value = serde_json::from_str(&lines.next().unwrap().unwrap()).unwrap();
+    assert_eq!(first["invitation"], "ALLOD:AAAA");
+    // The command waits for the other side by now, or will.
+    fake.await_request("GET", "/v1/pairings/v-1?seen=open");
+    interrupt(child.id());
+    let status = child.wait().unwrap();
+    assert_eq!(status.code(), Some(130));
+    let last = fake.requests().pop().unwrap();
+    assert_eq!((last.address.as_str(), last.body.as_str()), ("/v1/pairings/v-1/confirm", r#"{"same":false}"#));
+}
+
+fn interrupt(process: u32) {
+    let status = Command::new("kill").args(["-INT", &process.to_string()]).status().unwrap();
+    assert!(status.success());
+}
+
+/// A listing that is longer than a pipe holds.
+fn long_listing() -> Value {
+    let item = |number: u32| json!({ "id": format!("contact/{number}"), "kind": "contact", "fields": ["name"], "at": "2026-11-24T09:10:00Z" });
+    json!({ "items": (0..20_000).map(item).collect::<Vec<_>>() })
+}
+
+#[test]
+fn a_reader_that_goes_away_is_no_failure() {
+    for form in ["list", "list --json"] {
+        let fake = Fake::answering([answer("GET", "/v1/records?limit=500", &long_listing())]);
+        let mut child = fake.command(&arguments(form), "C").spawn().unwrap();
+        let mut some = [0; 100];
+        let mut stdout = child.stdout.take().unwrap();
+        stdout.read_exact(&mut some).unwrap();
+        drop(stdout);
+        let output = child.wait_with_output().unwrap();
+        assert_eq!((output.status.code(), String::from_utf8_lossy(&output.stderr).as_ref()), (Some(0), ""), "{form}");
+    }
+}
+
+#[test]
+fn an_answer_that_cannot_be_written_is_a_failure() {
+    let fake = Fake::answering([answer("GET", "/v1/records?limit=500", &long_listing())]);
+    let full = File::options().write(true).open("/dev/full").unwrap();
+    let mut command = fake.command(&arguments("list --json"), "C");
+    let output = fake.run(command.stdout(Stdio::from(full)), b"");
+    assert_eq!(output.status.code(), Some(1));
+    let error: Value = serde_json::from_slice(&output.stderr).unwrap();
+    assert_eq!(error["error"]["code"], "failed");
+}
+
+#[test]
+fn a_file_of_everything_is_whole_and_its_owners_alone() {
+    use std::os::unix::fs::PermissionsExt;
+    let first = json!({ "items": [{ "record": "contact/me", "fields": {} }], "next": "c1" });
+    let second = json!({ "items": [{ "record": "contact/you", "fields": {} }] });
+    let fake = Fake::answering([
+        answer("GET", "/v1/export?limit=500", &first),
+        answer("GET", "/v1/export?limit=500&after=c1", &second),
+    ]);
+    let output = fake.run(&mut fake.command(&arguments("export --to all.json"), "C"), b"");
+    assert_eq!(String::from_utf8_lossy(&output.stdout), "2 records written to all.json.\n");
+    let path = fake.folder().join("all.json");
+    let written: Value = serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
+    assert_eq!(written["items"][1]["record"], "contact/you");
+    assert_eq!(path.metadata().unwrap().permissions().mode() & 0o777, 0o600);
+    assert_eq!(std::fs::read_dir(fake.folder()).unwrap().count(), 2, "the home and the file, and no leftovers");
+}
+
+#[test]
+fn an_export_that_breaks_off_leaves_no_file() {
+    let first = json!({ "items": [{ "record": "contact/me", "fields": {} }], "next": "c1" });
+    let fake = Fake::answering([answer("GET", "/v1/export?limit=500", &first)]);
+    let output = fake.run(&mut fake.command(&arguments("export --to all.json"), "C"), b"");
+    assert_eq!(output.status.code(), Some(1));
+    assert_eq!(std::fs::read_dir(fake.folder()).unwrap().count(), 1, "the home alone");
+}
+
+#[test]
+fn completions_and_manual_pages_are_made_for_all() {
+    let fake = Fake::silent();
+    for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
+        let output = fake.run(&mut fake.command(&arguments(&format!("completions {shell}")), "C"), b"");
+        assert!(output.status.success() && String::from_utf8_lossy(&output.stdout).contains("allod"), "{shell}");
+    }
+    let output = fake.run(&mut fake.command(&arguments("man revoke"), "C"), b"");
+    assert!(String::from_utf8_lossy(&output.stdout).contains(".TH"));
+    std::fs::create_dir(fake.folder().join("pages")).unwrap();
+    let output = fake.run(&mut fake.command(&arguments("man --to pages"), "C"), b"");
+    assert!(output.status.success());
+    assert!(fake.folder().join("pages/allod-revoke.1").exists());
+}
