@@ -216,3 +216,54 @@ async fn start_under_sslkeylogfile() {
     let result = start(NetworkConfig { listen, ..NetworkConfig::default() }, sender).await;
     assert_eq!(result.map(drop), Err(StartError::SecretsWouldBeLogged));
 }
+
+/// Collects what is logged by this thread.
+#[derive(Clone, Default)]
+struct Log(std::sync::Arc<std::sync::Mutex<Vec<u8>>>);
+
+impl std::io::Write for Log {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().unwrap().extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+#[tokio::test]
+async fn our_log_at_every_level_names_no_address_no_peer_and_no_payload() {
+    let log = Log::default();
+    let kept = log.clone();
+    let filter = tracing_subscriber::EnvFilter::new("allod_node=trace");
+    let subscriber = tracing_subscriber::fmt().with_env_filter(filter).with_writer(move || kept.clone()).finish();
+    let _guard = tracing::subscriber::set_default(subscriber);
+    let mut node = Node::carrier(TCP).await;
+    let mut raw = Raw::connected(&node.addresses[0]).await;
+    let link = node.link_up().await;
+    let marked = b"SECRETMARK".repeat(10);
+    for channel in [Channel::Pair, Channel::Session] {
+        let over = raw.announce(channel, u32::MAX).await;
+        assert_eq!(raw.answer(over).await, Ok(None));
+        let request = raw.request(channel, marked.clone()).await;
+        let (_, exchange, _, _) = node.asked().await;
+        node.answer(exchange, marked.clone()).await;
+        assert_eq!(raw.answer(request).await, Ok(Some(marked.clone())));
+    }
+    node.send(NetworkCommand::Publish { topic: 1, bytes: marked.clone() }).await;
+    for _ in 0..limits::STRANGER_REQUESTS_BURST * 2 {
+        raw.announce(Channel::Session, u32::MAX).await;
+    }
+    node.send(NetworkCommand::Close { link }).await;
+    node.link_down(link).await;
+    let address = node.addresses[0].clone();
+    node.shut_down().await;
+    let text = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
+    assert!(text.contains("over the cap"), "something was logged: {text}");
+    let peer = raw.node.to_string();
+    let port = address.rsplit('/').next().unwrap().to_owned();
+    for never in [peer.as_str(), "12D3Koo", "/ip4/", "127.0.0.1", &port, "SECRETMARK"] {
+        assert!(!text.contains(never), "{never} in {text}");
+    }
+}
