@@ -10,6 +10,7 @@
 //! This type routes. Pairing, sessions, grants, holdings, asks and jobs each have a module of their own.
 
 mod command;
+mod first_word;
 mod sync;
 mod waits;
 
@@ -46,6 +47,7 @@ use crate::{
         session::{SessionAnswer, SessionRequest},
     },
 };
+use first_word::FirstWord;
 use waits::Waits;
 
 /// What a step writes, and what is done once that is durable.
@@ -83,6 +85,7 @@ struct Live {
     contacts: Contacts,
     pairings: Pairings,
     waits: Waits,
+    first_word: FirstWord,
     uses: Uses,
     hints: Hints,
     listening: Vec<String>,
@@ -129,6 +132,7 @@ impl Engine {
             contacts: Contacts::default(),
             pairings: Pairings::default(),
             waits: Waits::default(),
+            first_word: FirstWord::default(),
             uses: Uses::default(),
             hints: Hints::default(),
             listening: Vec::new(),
@@ -212,8 +216,14 @@ impl Engine {
             return Some(Duration::ZERO);
         }
         let ends = live.ends_at.map(|at| at.since(now.wall).saturating_add(Duration::from_millis(1)));
-        let running =
-            [live.contacts.next_at(), live.uses.due_at(), live.waits.next_at(), live.next_pairing, live.next_renewal];
+        let running = [
+            live.contacts.next_at(),
+            live.uses.due_at(),
+            live.waits.next_at(),
+            live.first_word.next_at(),
+            live.next_pairing,
+            live.next_renewal,
+        ];
         let others = running.into_iter().flatten().map(|at| at.saturating_sub(now.running));
         others.chain(ends).min()
     }
@@ -357,6 +367,9 @@ impl Live {
     fn tick(&mut self, tx: &mut Tx<'_>) -> Result<(), Stop> {
         self.next_pairing = self.pairings.tick(tx)?;
         self.waits.tick(tx);
+        for id in self.first_word.late(tx.now.running) {
+            self.had_its_word(tx, id)?;
+        }
         self.next_renewal = self.sessions.renew(tx.now.running);
         if self.uses.due_at().is_some_and(|due| due <= tx.now.running) {
             self.write_uses(tx)?;
@@ -404,6 +417,7 @@ impl Live {
                 Some(relationship) if !relationship.their_profile.addresses.is_empty() => relationship,
                 _ => {
                     self.contacts.forget(id);
+                    self.had_its_word(tx, id)?;
                     continue;
                 }
             };
@@ -493,6 +507,7 @@ impl Live {
     fn dial_failed(&mut self, tx: &mut Tx<'_>, errand: u64) -> Result<(), Stop> {
         if let Some(id) = self.contacts.dialled(errand) {
             self.contacts.failed(id, "peer-unreachable", tx.now, &mut *tx.dice);
+            self.had_its_word(tx, id)?;
         } else if let Some(id) = self.pairings.take_errand(errand) {
             self.pairings.unanswered(tx, id)?;
         }
@@ -553,7 +568,7 @@ impl Live {
             };
             match welcomed {
                 Some(session) => self.proved(tx, session)?,
-                None => self.not_welcome(tx, id, link),
+                None => self.not_welcome(tx, id, link)?,
             }
             return Ok(());
         }
@@ -571,9 +586,10 @@ impl Live {
         Ok(())
     }
 
-    fn not_welcome(&mut self, tx: &mut Tx<'_>, id: RelationshipId, link: u64) {
+    fn not_welcome(&mut self, tx: &mut Tx<'_>, id: RelationshipId, link: u64) -> Result<(), Stop> {
         self.contacts.failed(id, "peer-refused", tx.now, &mut *tx.dice);
         tx.effect(Effect::Close { link });
+        self.had_its_word(tx, id)
     }
 
     /// A session that the other side does not know or answers wrongly: over, and its link with it. A new hello follows by itself.
@@ -593,7 +609,7 @@ impl Live {
         if let Some(id) = self.pairings.take_errand(errand) {
             self.pairings.unanswered(tx, id)?;
         } else if let Some(hello) = self.sessions.take_hello(errand) {
-            self.not_welcome(tx, hello.relationship(), hello.link());
+            self.not_welcome(tx, hello.relationship(), hello.link())?;
         } else if let Some((session, _)) = self.sessions.take_request(errand) {
             self.drop_session(tx, session)?;
         }

@@ -37,7 +37,7 @@ impl Live {
             Command::Set { items } => return self.set(tx, ticket, &items),
             Command::Import { items, source, dry_run } => self.import(tx, &items, &source, dry_run)?,
             Command::Get { paths, from: None } => Answer::Fields(own_fields(tx, &paths)?),
-            Command::Get { paths, from: Some(peer) } => return self.get_from(tx, ticket, &paths, &peer),
+            Command::Get { paths, from: Some(peer) } => return self.get_in_time(tx, ticket, paths, peer),
             Command::List { kind, record, from, page } => match (from, record) {
                 (Some(peer), record) => {
                     let relationship = Relationship::named(tx, &peer)?;
@@ -540,6 +540,34 @@ impl Live {
         Ok(())
     }
 
+    /// Reads what a peer lends, after the peer had a chance to take it back.
+    fn get_in_time(&mut self, tx: &mut Tx<'_>, ticket: Ticket, paths: Vec<Path>, peer: String) -> Result<(), Stop> {
+        let relationship = Relationship::named(tx, &peer)?;
+        let ask_first = relationship.state == PeerState::Paired
+            && !relationship.their_profile.addresses.is_empty()
+            && self.first_word.is_awaited(relationship.id);
+        if !ask_first {
+            return self.get_from(tx, ticket, &paths, &peer);
+        }
+        self.first_word.wait(ticket, relationship.id, peer, paths, tx.now.running);
+        if !self.sessions.is_live(relationship.id) {
+            self.contacts.want(relationship.id, tx.now.running);
+            self.dial(tx)?;
+        }
+        Ok(())
+    }
+
+    /// A peer was heard in this run, or cannot be: reads that waited for that go on.
+    pub(super) fn had_its_word(&mut self, tx: &mut Tx<'_>, id: RelationshipId) -> Result<(), Stop> {
+        for read in self.first_word.had(id) {
+            match self.get_from(tx, read.ticket, &read.paths, &read.peer) {
+                Err(Stop::Refused(refusal)) => tx.reply(read.ticket, Err(refusal)),
+                other => other?,
+            }
+        }
+        Ok(())
+    }
+
     /// Reads what a peer lends: from our copy where there is one, live where the grant allows no copy.
     fn get_from(&mut self, tx: &mut Tx<'_>, ticket: Ticket, paths: &[Path], peer: &str) -> Result<(), Stop> {
         let relationship = Relationship::named(tx, peer)?;
@@ -588,18 +616,22 @@ impl Live {
         if !self.sessions.is_live(relationship.id) {
             return Err(Refusal::NoLiveAnswer { peer: peer.to_owned() }.into());
         }
+        let hour = tx.wall().as_millis() / 3_600_000;
+        for (place, (_, grant, _, _, path)) in live.iter().enumerate() {
+            let earlier = live[..place].iter().filter(|(_, other, ..)| other.id == grant.id).count();
+            let served = if grant.reads.hour == hour { grant.reads.served as usize } else { 0 };
+            if served + earlier >= grant.reads_per_hour as usize {
+                let most = u64::from(grant.reads_per_hour);
+                return Err(Refusal::TooManyReads { peer: peer.to_owned(), path: path.clone(), most }.into());
+            }
+        }
         let get = self.waits.start_get(tx, ticket, views, peer);
-        for (index, mut grant, selector, record, path) in live {
-            let hour = tx.wall().as_millis() / 3_600_000;
+        for (index, grant, selector, record, path) in live {
+            let mut grant = Grant::find(tx, relationship.id, grant.id)?.unwrap_or(grant);
             if grant.reads.hour != hour {
                 grant.reads = grant::ReadCount { hour, served: 0, refused: 0 };
             }
             grant.reads.served += 1;
-            if grant.reads.served > grant.reads_per_hour {
-                let most = u64::from(grant.reads_per_hour);
-                self.waits.cancel(get);
-                return Err(Refusal::TooManyReads { peer: peer.to_owned(), path, most }.into());
-            }
             grant.save(tx);
             let mut nonce = [0; 16];
             tx.dice.fill_bytes(&mut nonce);

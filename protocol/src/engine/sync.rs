@@ -140,9 +140,9 @@ impl Live {
         let mut wanted = !sync.entries.is_empty();
         for head in &sync.heads {
             match log::receive_head(tx, &relationship, head)? {
-                HeadReceived::Level => {}
+                HeadReceived::Level => self.had_its_word(tx, id)?,
                 HeadReceived::Ahead { sequence } => wanted |= sequence >= their.next,
-                HeadReceived::Old => {}
+                HeadReceived::Old => self.had_its_word(tx, id)?,
                 HeadReceived::Fork => self.freeze(tx, &mut relationship, Freeze::Forked),
             }
         }

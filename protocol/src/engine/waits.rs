@@ -142,12 +142,6 @@ impl Waits {
         self.reads.insert(nonce, LiveRead { get, index, relationship, grant, selector, path });
     }
 
-    /// The command was refused after all.
-    pub fn cancel(&mut self, get: u64) {
-        self.gets.remove(&get);
-        self.reads.retain(|_, read| read.get != get);
-    }
-
     /// The read that an answer belongs to.
     #[must_use]
     pub fn read_of(&self, nonce: &[u8; 16]) -> Option<LiveRead> {
