@@ -931,3 +931,48 @@ demo-kept = Both nodes go on. To go on by hand:
 demo-kept-node = allod --home { $home } status
 demo-failed = The demo stopped at "{ $step }": { $why }
     .try = allod demo --keep, then look into the homes' log directories
+
+
+## What passed between two nodes, a line each.
+
+log-paired = confirmed the words; calls itself { $name }
+log-profile = changed name or addresses; calls itself { $name }
+log-asked = asked for { $selectors }, for { $purpose }
+log-declined = declined { $ask }
+log-withdrawn = withdrew { $ask }
+log-granted = lent { $selectors }, for { $purpose } ({ $mode })
+log-keys = fresh keys for { $selectors }
+log-cells = { $count } { $count ->
+    [1] value
+   *[other] values
+ } of { $selectors }{ $gone ->
+    [0] {""}
+   *[other] {" "}({ $gone } removed)
+ }
+log-revoked = took back { $selectors }
+log-purged = dropped keys and copies of { $selectors }
+log-purged-cells = dropped what was removed of { $selectors }
+log-read = asked to read { $selectors }
+log-served = answered with the value of { $selectors }
+log-served-nothing = answered: nothing at { $selectors }
+log-served-refused = refused to answer for { $selectors }
+log-served-too-many = refused: too many reads of { $selectors }
+log-used = used { $selectors } ({ $count } { $count ->
+    [1] time
+   *[other] times
+ })
+log-closed = ended the relationship
+log-unknown = said something that a newer program understands (kind { $kind })
+
+## What a check of the logs finds.
+
+verify-missing = Entry { $seq } of log { $log } with { $peer } is missing.
+verify-broken = Entry { $seq } of log { $log } with { $peer } does not follow the one before it.
+verify-signature = The signature of entry { $seq } in log { $log } with { $peer } does not hold.
+verify-body = The content of entry { $seq } in log { $log } with { $peer } does not open, or was changed.
+verify-head = Log { $log } with { $peer } does not end where it should, at entry { $seq }.
+verify-fork = { $peer } showed two different histories, after entry { $seq } of log { $log }.
+verify-counts = The store does not hold as many records as it counted ({ $seq }).
+
+peer-unreachable = no answer at any of its addresses
+peer-refused = it answered, and did not know this relationship

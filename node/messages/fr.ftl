@@ -929,3 +929,46 @@ demo-kept = Les deux nœuds continuent. Pour poursuivre à la main :
 demo-kept-node = allod --home { $home } status
 demo-failed = La démonstration s'est arrêtée à « { $step } » : { $why }
     .try = allod demo --keep, puis regarder dans les dossiers log
+
+
+## Ce qui est passé entre deux nœuds, une ligne chacun.
+
+log-paired = a confirmé les mots ; se nomme { $name }
+log-profile = a changé de nom ou d'adresses ; se nomme { $name }
+log-asked = a demandé { $selectors }, pour { $purpose }
+log-declined = a décliné { $ask }
+log-withdrawn = a retiré { $ask }
+log-granted = a prêté { $selectors }, pour { $purpose } ({ $mode })
+log-keys = nouvelles clés pour { $selectors }
+log-cells = { $count } { $count ->
+    [0] valeur
+    [1] valeur
+   *[other] valeurs
+ } de { $selectors }{ $gone ->
+    [0] {""}
+   *[other] {" "}({ $gone } supprimées)
+ }
+log-revoked = a repris { $selectors }
+log-purged = a supprimé les clés et les copies de { $selectors }
+log-purged-cells = a supprimé ce qui était retiré de { $selectors }
+log-read = a demandé à lire { $selectors }
+log-served = a répondu avec la valeur de { $selectors }
+log-served-nothing = a répondu : rien à { $selectors }
+log-served-refused = a refusé de répondre pour { $selectors }
+log-served-too-many = a refusé : trop de lectures de { $selectors }
+log-used = s'est servi de { $selectors } ({ $count } fois)
+log-closed = a mis fin à la relation
+log-unknown = a dit quelque chose qu'un programme plus récent comprend (genre { $kind })
+
+## Ce que trouve un contrôle des journaux.
+
+verify-missing = L'entrée { $seq } du journal { $log } avec { $peer } manque.
+verify-broken = L'entrée { $seq } du journal { $log } avec { $peer } ne suit pas celle qui la précède.
+verify-signature = La signature de l'entrée { $seq } du journal { $log } avec { $peer } ne tient pas.
+verify-body = Le contenu de l'entrée { $seq } du journal { $log } avec { $peer } ne s'ouvre pas, ou a été changé.
+verify-head = Le journal { $log } avec { $peer } ne finit pas où il devrait, à l'entrée { $seq }.
+verify-fork = { $peer } a montré deux histoires différentes, après l'entrée { $seq } du journal { $log }.
+verify-counts = Le dépôt ne contient pas autant de fiches qu'il en comptait ({ $seq }).
+
+peer-unreachable = aucune réponse à ses adresses
+peer-refused = il a répondu, et ne connaît pas cette relation

@@ -328,6 +328,19 @@ mod tests {
     }
 
     #[test]
+    fn each_line_of_a_listing_stands_in_both_languages_made_of_facts_that_it_has() {
+        for lang in Lang::ALL {
+            let used = facts_used(lang);
+            for (id, facts) in allod_protocol::view::LINES {
+                let wanted = used.get(*id).cloned().unwrap_or_default();
+                assert!(Messages::of(lang).has(id), "{lang:?} lacks {id}");
+                let unknown: Vec<_> = wanted.iter().filter(|fact| !facts.contains(&fact.as_str())).collect();
+                assert!(unknown.is_empty(), "{lang:?} {id} uses {unknown:?}, and there are {facts:?}");
+            }
+        }
+    }
+
+    #[test]
     fn both_catalogues_say_the_same_things_with_the_same_facts() {
         let (english, french) = (facts_used(Lang::English), facts_used(Lang::French));
         let only = |one: &BTreeMap<String, _>, other: &BTreeMap<String, _>| {

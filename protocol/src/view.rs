@@ -28,6 +28,38 @@ use crate::{
     },
 };
 
+/// The message ids of all lines that views hold, each with its facts: what the catalogues must cover.
+pub const LINES: &[(&str, &[&str])] = &[
+    ("log-paired", &["name"]),
+    ("log-profile", &["name"]),
+    ("log-asked", &["selectors", "purpose"]),
+    ("log-declined", &["ask"]),
+    ("log-withdrawn", &["ask"]),
+    ("log-granted", &["selectors", "purpose", "mode"]),
+    ("log-keys", &["selectors"]),
+    ("log-cells", &["selectors", "count", "gone"]),
+    ("log-revoked", &["selectors"]),
+    ("log-purged", &["selectors"]),
+    ("log-purged-cells", &["selectors", "count"]),
+    ("log-read", &["selectors"]),
+    ("log-served", &["selectors"]),
+    ("log-served-nothing", &["selectors"]),
+    ("log-served-refused", &["selectors"]),
+    ("log-served-too-many", &["selectors", "count"]),
+    ("log-used", &["selectors", "count"]),
+    ("log-closed", &[]),
+    ("log-unknown", &["kind"]),
+    ("verify-missing", &["peer", "log", "seq"]),
+    ("verify-broken", &["peer", "log", "seq"]),
+    ("verify-signature", &["peer", "log", "seq"]),
+    ("verify-body", &["peer", "log", "seq"]),
+    ("verify-head", &["peer", "log", "seq"]),
+    ("verify-fork", &["peer", "log", "seq"]),
+    ("verify-counts", &["seq"]),
+    ("peer-unreachable", &[]),
+    ("peer-refused", &[]),
+];
+
 /// What a peer looks like now.
 ///
 /// # Errors
@@ -388,6 +420,7 @@ fn entry(
             "log-unknown"
         }
     };
+    facts.push(("selectors", selectors.join(", ")));
     Ok(EntryView {
         at,
         peer: relationship.petname.clone(),

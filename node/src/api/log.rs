@@ -52,8 +52,19 @@ pub struct LineJson {
 
 /// A line in English, and what it is made of.
 fn line((id, facts): (&'static str, Vec<(&'static str, String)>)) -> (String, LineJson) {
-    let known = facts.iter().fold(Facts::none(), |known, (name, text)| known.text(*name, text.clone()));
-    let facts = facts.into_iter().map(|(name, text)| (name.to_owned(), Value::String(text))).collect();
+    // Counts choose a plural, which takes a number.
+    let number = |name: &str, text: &str| ["count", "gone"].contains(&name).then(|| text.parse::<u64>().ok()).flatten();
+    let known = facts.iter().fold(Facts::none(), |known, (name, text)| match number(name, text) {
+        Some(count) => known.number(*name, count),
+        None => known.text(*name, text.clone()),
+    });
+    let facts = facts
+        .into_iter()
+        .map(|(name, text)| {
+            let value = number(name, &text).map_or_else(|| Value::String(text), Value::from);
+            (name.to_owned(), value)
+        })
+        .collect();
     (Messages::of(Lang::English).text(id, &known), LineJson { id, facts })
 }
 
