@@ -60,7 +60,7 @@ pub const CLOCK_AHEAD_MAX: Duration = Duration::from_secs(120);
 /// Live reads an hour under one reference grant.
 pub const READS_PER_HOUR: u32 = 60;
 /// Use is reported at the latest this long after it was counted.
-pub const USED_REPORT_EVERY: Duration = Duration::from_secs(5);
+pub const USED_REPORT_EVERY: Duration = Duration::from_secs(2);
 /// How often keys between two nodes are renewed.
 pub const REKEY_EVERY: Duration = Duration::from_secs(30 * 86_400);
 /// One sync per relationship follows from hints in this time.
