@@ -976,3 +976,5 @@ verify-counts = The store does not hold as many records as it counted ({ $seq })
 
 peer-unreachable = no answer at any of its addresses
 peer-refused = it answered, and did not know this relationship
+peer-clock = its clock and ours differ by more than two minutes
+peer-misbehaved = what it sent does not hold, and was refused

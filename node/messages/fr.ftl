@@ -972,3 +972,5 @@ verify-counts = Le dépôt ne contient pas autant de fiches qu'il en comptait ({
 
 peer-unreachable = aucune réponse à ses adresses
 peer-refused = il a répondu, et ne connaît pas cette relation
+peer-clock = son horloge et la nôtre diffèrent de plus de deux minutes
+peer-misbehaved = ce qu'il a envoyé ne tient pas, et a été refusé

@@ -1,8 +1,8 @@
 //! Whom to dial, and when to try again.
 //!
 //! A peer is dialled by the addresses that it told, at intervals that double from one second to five minutes, each moved by chance so that
-//! a crowd does not come back at once. The interval starts over after an answered hello, not after a connection: a node that is full accepts
-//! and then closes.
+//! a crowd does not come back at once. The interval starts over after a sync that was in order, not after a connection: a node that is full
+//! accepts and then closes, and one whose clock is wrong is refused each time.
 
 use std::{collections::BTreeMap, time::Duration};
 
@@ -96,7 +96,14 @@ impl Contacts {
         self.wanted.get(&peer)?.problem
     }
 
-    /// The peer answered a hello.
+    /// The peer answered a hello: it is not dialled meanwhile.
+    pub fn connected(&mut self, peer: RelationshipId) {
+        if let Some(contact) = self.wanted.get_mut(&peer) {
+            contact.next = None;
+        }
+    }
+
+    /// What the peer said in a session was in order: the interval starts over.
     pub fn reached(&mut self, peer: RelationshipId) {
         if let Some(contact) = self.wanted.get_mut(&peer) {
             contact.failures = 0;
@@ -107,8 +114,10 @@ impl Contacts {
 
     /// The peer is gone.
     pub fn lost(&mut self, peer: RelationshipId, running: Duration, dice: &mut dyn CryptoRng) {
-        if let Some(contact) = self.wanted.get_mut(&peer) {
-            contact.next = Some(running + backoff(0, dice) / 4);
+        if let Some(contact) = self.wanted.get_mut(&peer)
+            && contact.next.is_none()
+        {
+            contact.next = Some(running + backoff(contact.failures, dice) / 4);
         }
     }
 

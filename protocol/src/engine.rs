@@ -169,7 +169,7 @@ impl Engine {
         {
             return Ok(step);
         }
-        let blame = Blame::of(&event);
+        let blame = Blame::of(&event, &self.live.sessions);
         let mut tx = Tx::new(view, &self.vault, &mut *dice, now);
         let outcome = self.live.on(event, &mut tx).and_then(|()| self.live.follow_up(&mut tx));
         match outcome {
@@ -180,7 +180,12 @@ impl Engine {
             }
             Err(Stop::Fault(fault)) => Err(fault),
             Err(Stop::Refused(refusal)) => Ok(Step { writes: Batch::new(), effects: blame.refused(refusal) }),
-            Err(Stop::Misbehaved(_)) => Ok(Step { writes: Batch::new(), effects: blame.misbehaved() }),
+            Err(Stop::Misbehaved(what)) => {
+                if let Some(peer) = blame.link().and_then(|link| self.live.sessions.at_link(link)) {
+                    self.live.contacts.failed(peer, what.line(), now, dice);
+                }
+                Ok(Step { writes: Batch::new(), effects: blame.misbehaved() })
+            }
         }
     }
 
@@ -286,15 +291,26 @@ fn fault_of(stop: Stop) -> StoreFault {
 enum Blame {
     Caller(Ticket),
     Request { link: u64, exchange: u64 },
+    Answer { link: u64 },
     Nobody,
 }
 
 impl Blame {
-    fn of(event: &Event) -> Self {
+    fn of(event: &Event, sessions: &Sessions) -> Self {
         match event {
             Event::Command { ticket, .. } => Self::Caller(*ticket),
             Event::Request { link, exchange, .. } => Self::Request { link: *link, exchange: *exchange },
+            Event::Answered { errand, .. } => {
+                sessions.link_of(*errand).map_or(Self::Nobody, |link| Self::Answer { link })
+            }
             _ => Self::Nobody,
+        }
+    }
+
+    fn link(&self) -> Option<u64> {
+        match self {
+            Self::Request { link, .. } | Self::Answer { link } => Some(*link),
+            Self::Caller(_) | Self::Nobody => None,
         }
     }
 
@@ -302,7 +318,7 @@ impl Blame {
         match self {
             Self::Caller(ticket) => vec![Effect::Reply { ticket, outcome: Err(refusal) }],
             Self::Request { exchange, .. } => vec![Effect::Refuse { exchange }],
-            Self::Nobody => Vec::new(),
+            Self::Answer { .. } | Self::Nobody => Vec::new(),
         }
     }
 
@@ -310,6 +326,7 @@ impl Blame {
     fn misbehaved(self) -> Vec<Effect> {
         match self {
             Self::Request { link, exchange } => vec![Effect::Refuse { exchange }, Effect::Close { link }],
+            Self::Answer { link } => vec![Effect::Close { link }],
             Self::Caller(_) | Self::Nobody => Vec::new(),
         }
     }
@@ -410,7 +427,7 @@ impl Live {
     fn dial(&mut self, tx: &mut Tx<'_>) -> Result<(), Stop> {
         while let Some(id) = self.contacts.take_due(tx.now.running) {
             if self.sessions.is_live(id) {
-                self.contacts.reached(id);
+                self.contacts.connected(id);
                 continue;
             }
             let relationship = match Relationship::find(tx, id)? {

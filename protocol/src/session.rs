@@ -296,6 +296,19 @@ impl Sessions {
         Some((id, counter))
     }
 
+    /// Whose session this link carries.
+    #[must_use]
+    pub fn at_link(&self, link: u64) -> Option<RelationshipId> {
+        self.live.values().find(|session| session.link == link).map(|session| session.relationship)
+    }
+
+    /// The link over which this errand's request went.
+    #[must_use]
+    pub fn link_of(&self, errand: u64) -> Option<u64> {
+        let (id, _) = self.requests.get(&errand)?;
+        self.live.get(id).map(|session| session.link)
+    }
+
     /// Opens a request of the other side.
     ///
     /// # Errors

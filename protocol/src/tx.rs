@@ -46,6 +46,17 @@ pub enum Misbehaviour {
     FromTheFuture,
 }
 
+impl Misbehaviour {
+    /// The line of the catalogues that says it.
+    #[must_use]
+    pub const fn line(self) -> &'static str {
+        match self {
+            Self::FromTheFuture => "peer-clock",
+            Self::Malformed | Self::Forged | Self::RolledBack | Self::NotAllowed => "peer-misbehaved",
+        }
+    }
+}
+
 impl From<Refusal> for Stop {
     fn from(refusal: Refusal) -> Self {
         Self::Refused(refusal)

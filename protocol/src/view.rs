@@ -58,6 +58,8 @@ pub const LINES: &[(&str, &[&str])] = &[
     ("verify-counts", &["seq"]),
     ("peer-unreachable", &[]),
     ("peer-refused", &[]),
+    ("peer-clock", &[]),
+    ("peer-misbehaved", &[]),
 ];
 
 /// What a peer looks like now.

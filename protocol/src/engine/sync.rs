@@ -38,7 +38,7 @@ impl Live {
         let own = log::own(tx, &relationship)?;
         self.sessions.prove(session, own.acknowledged);
         tx.effect(Effect::Protect { link });
-        self.contacts.reached(id);
+        self.contacts.connected(id);
         log::heard(tx, &relationship)?;
         if self.settings.kind == NodeKind::Vendor {
             tx.delete(&Key::waiting(id));
@@ -149,6 +149,7 @@ impl Live {
         if let Some(head) = log::theirs(tx, &relationship)?.head {
             self.sessions.heard(session, head.at, tx.now.running);
         }
+        self.contacts.reached(id);
         if let Some(known) = self.sessions.get_mut(session) {
             known.wanted |= wanted || known.have + 1 < own.next;
         }
