@@ -978,3 +978,4 @@ peer-unreachable = no answer at any of its addresses
 peer-refused = it answered, and did not know this relationship
 peer-clock = its clock and ours differ by more than two minutes
 peer-misbehaved = what it sent does not hold, and was refused
+log-rekey = a step of the monthly change of keys

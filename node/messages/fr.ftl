@@ -974,3 +974,4 @@ peer-unreachable = aucune réponse à ses adresses
 peer-refused = il a répondu, et ne connaît pas cette relation
 peer-clock = son horloge et la nôtre diffèrent de plus de deux minutes
 peer-misbehaved = ce qu'il a envoyé ne tient pas, et a été refusé
+log-rekey = une étape du changement mensuel des clés

@@ -15,7 +15,7 @@ use crate::{
     time::Timestamp,
     tx::Tx,
     wire::body::{
-        Answered, AskEnd, Asked, Body, Cells, Granted, KeysChanged, Profile, Purged, Read, Revoked, Served, Used,
+        Answered, AskEnd, Asked, Body, Cells, Granted, KeysChanged, Profile, Purged, Read, Rekey, Revoked, Served, Used,
     },
 };
 
@@ -69,6 +69,7 @@ pub enum Order {
     Read(Authorized<Read>, Box<Grant>),
     Served(Authorized<Served>, Box<Grant>),
     Used(Authorized<Used>),
+    Rekey(Authorized<Rekey>),
     Closed(Authorized<()>),
     /// A kind of a newer version: kept, shown, not acted upon.
     Unknown,
@@ -130,6 +131,7 @@ pub fn authorize(tx: &Tx<'_>, relationship: &Relationship, verified: Verified) -
             Body::Served(served) => held(served.grant)?
                 .map(|grant| Order::Served(Authorized { body: served, at, sequence, payload }, grant)),
             Body::Used(used) => Some(Order::Used(Authorized { body: used, at, sequence, payload })),
+            Body::Rekey(rekey) => Some(Order::Rekey(Authorized { body: rekey, at, sequence, payload })),
             Body::Closed(_) => Some(Order::Closed(Authorized { body: (), at, sequence, payload })),
             Body::Unknown { .. } => Some(Order::Unknown),
         };

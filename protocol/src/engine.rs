@@ -33,6 +33,7 @@ use crate::{
     log,
     pairing::{PairingWork, Pairings, erase_unconfirmed},
     refusal::Refusal,
+    rekey,
     relationship::{PeerRef, Relationship},
     session::Sessions,
     store::{Batch, StoreFault, View},
@@ -101,6 +102,8 @@ struct Live {
     ends_at: Option<Timestamp>,
     next_pairing: Option<Duration>,
     next_renewal: Option<Duration>,
+    /// When to look whether keys are to be changed.
+    next_rekey: Duration,
 }
 
 /// Where the rotation of a bucket's key stands. The vault file is replaced before a row is sealed under the new key, and the old key goes
@@ -145,6 +148,7 @@ impl Engine {
             ends_at: Some(Timestamp::from_millis(0)),
             next_pairing: None,
             next_renewal: None,
+            next_rekey: now.running + rekey::LOOK_EVERY,
         };
         let mut engine = Self { vault, live };
         let mut tx = Tx::new(view, &engine.vault, dice, now);
@@ -229,6 +233,7 @@ impl Engine {
             live.next_pairing,
             live.next_renewal,
         ];
+        let running = running.into_iter().chain([Some(live.next_rekey)]);
         let others = running.into_iter().flatten().map(|at| at.saturating_sub(now.running));
         others.chain(ends).min()
     }
@@ -395,6 +400,12 @@ impl Live {
             self.ends_at = holding::end_what_is_over(tx)?;
         }
         self.hints_stale = self.hints.refresh(tx)?;
+        if self.next_rekey <= tx.now.running {
+            self.next_rekey = tx.now.running + rekey::LOOK_EVERY;
+            for id in self.sessions.relationships() {
+                rekey::start_if_due(tx, &mut Relationship::load(tx, id)?)?;
+            }
+        }
         if self.jobs {
             self.job(tx)?;
         }

@@ -25,6 +25,7 @@ pub mod path;
 pub mod purpose;
 pub mod record;
 pub mod refusal;
+pub mod rekey;
 pub mod relationship;
 pub mod schema;
 pub mod secret;

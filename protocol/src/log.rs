@@ -220,6 +220,34 @@ fn keep(tx: &mut Tx<'_>, header: &Header, signature: &[u8; 64], sealed_body: Vec
     tx.put(&Key::entry_key(header.log, header.sequence, EntryPart::Body), &BodyKey(StoredKey::keep(body_key)));
 }
 
+/// From the next entry on, our log takes its keys from another chain.
+///
+/// # Errors
+/// [`StoreFault`].
+pub(crate) fn change_own_chain(
+    tx: &mut Tx<'_>,
+    relationship: &Relationship,
+    chain: StoredKey,
+) -> Result<(), StoreFault> {
+    let own = own(tx, relationship)?;
+    tx.put(&Key::own_log(relationship.id), &OwnLog { chain, ..own });
+    Ok(())
+}
+
+/// From the next entry on, the other side's log takes its keys from another chain.
+///
+/// # Errors
+/// [`StoreFault`].
+pub(crate) fn change_their_chain(
+    tx: &mut Tx<'_>,
+    relationship: &Relationship,
+    chain: StoredKey,
+) -> Result<(), StoreFault> {
+    let their = theirs(tx, relationship)?;
+    tx.put(&Key::their_log(relationship.id), &TheirLog { chain, ..their });
+    Ok(())
+}
+
 /// Drops the payload of one of our entries: nobody who does not have it gets it any more.
 pub fn drop_payload(tx: &mut Tx<'_>, log: LogId, sequence: u64) {
     tx.delete(&Key::entry(log, sequence, EntryPart::Payload));

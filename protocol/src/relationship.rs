@@ -13,6 +13,7 @@ use crate::{
     limits::PETNAME_MAX_BYTES,
     path::RecordPath,
     refusal::Refusal,
+    rekey::Rekey,
     secret::StoredKey,
     store::StoreFault,
     table::{Key, Table},
@@ -79,23 +80,36 @@ pub struct Relationship {
     pub mailbox: u8,
     /// The hash of the pairing handshake: names this relationship in every AAD, on both sides.
     pub tag: Hash,
-    pub generation: u32,
-    pub my_route: RouteId,
-    pub their_route: RouteId,
+    /// One, or two while a change of keys is being taken up: oldest first.
+    pub key_sets: Vec<KeySet>,
+    /// The generation in which we say hello.
+    pub speaks: u32,
+    /// A change of keys under way.
+    pub rekey: Option<Rekey>,
+    /// When these keys came.
+    pub rekeyed_at: Timestamp,
     pub my_log: LogId,
     pub their_log: LogId,
     signing_seed: StoredKey,
     static_seed: StoredKey,
     their_verify: [u8; 32],
     pub their_static: [u8; 32],
-    pub session_psk: StoredKey,
-    rekey_key: StoredKey,
-    hint_key: StoredKey,
+    pub(crate) rekey_key: StoredKey,
+    pub(crate) hint_key: StoredKey,
     restore_psk: StoredKey,
     pseudonym_key: StoredKey,
 }
 
 impl Coded for Relationship {}
+
+/// What a session of one generation needs.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct KeySet {
+    pub generation: u32,
+    pub my_route: RouteId,
+    pub their_route: RouteId,
+    pub psk: StoredKey,
+}
 
 /// What pairing leaves, before there is a row.
 pub struct NewRelationship {
@@ -136,16 +150,21 @@ impl Relationship {
             told_profile: None,
             mailbox: mailbox[0] % crate::wire::hint::MAILBOXES,
             tag: new.tag,
-            generation: 0,
-            my_route: new.my_route,
-            their_route: new.their_route,
+            key_sets: vec![KeySet {
+                generation: 0,
+                my_route: new.my_route,
+                their_route: new.their_route,
+                psk: StoredKey::keep(&new.keys.session_psk),
+            }],
+            speaks: 0,
+            rekey: None,
+            rekeyed_at: tx.wall(),
             my_log: new.my_log,
             their_log: new.their_log,
             signing_seed: StoredKey::from_bytes(&new.signing.to_bytes()),
             static_seed: StoredKey::from_bytes(&new.agreement.to_bytes()),
             their_verify: new.their_verify,
             their_static: new.their_static,
-            session_psk: StoredKey::keep(&new.keys.session_psk),
             rekey_key: StoredKey::keep(&new.keys.rekey_key),
             hint_key: StoredKey::keep(&new.keys.hint_key),
             restore_psk: StoredKey::keep(&new.keys.restore_psk),
@@ -153,7 +172,7 @@ impl Relationship {
         };
         relationship.save(tx);
         tx.put(&Key::petname(tx.petname_tag(&relationship.petname)), &PeerRef(relationship.id));
-        tx.put(&Key::route(relationship.my_route), &PeerRef(relationship.id));
+        tx.put(&Key::route(new.my_route), &PeerRef(relationship.id));
         let mine = new.keys.chain_of(new.side.role()).to_bytes();
         let theirs = new.keys.chain_of(new.side.role().other()).to_bytes();
         crate::log::create(tx, &relationship, StoredKey::from_bytes(&mine), StoredKey::from_bytes(&theirs));
@@ -264,7 +283,9 @@ impl Relationship {
     /// [`StoreFault`].
     pub fn erase(&self, tx: &mut Tx<'_>) -> Result<(), StoreFault> {
         tx.delete(&Key::petname(tx.petname_tag(&self.petname)));
-        tx.delete(&Key::route(self.my_route));
+        for set in &self.key_sets {
+            tx.delete(&Key::route(set.my_route));
+        }
         crate::log::erase(tx, self)?;
         tx.delete(&Key::relationship(self.id));
         Ok(())
@@ -277,6 +298,18 @@ impl Relationship {
         }
         self.frozen = Some(why);
         self.save(tx);
+    }
+
+    /// The keys of a generation, if they are still, or already, good for a session.
+    #[must_use]
+    pub fn key_set(&self, generation: u32) -> Option<&KeySet> {
+        self.key_sets.iter().find(|set| set.generation == generation)
+    }
+
+    /// The keys with which we say hello.
+    #[must_use]
+    pub fn speaking(&self) -> &KeySet {
+        self.key_set(self.speaks).unwrap_or(&self.key_sets[0])
     }
 
     /// Our signing key.

@@ -31,6 +31,8 @@ const SYNC_BUDGET_BYTES: usize = 384 * 1024;
 #[derive(Debug)]
 pub struct Session {
     pub relationship: RelationshipId,
+    /// Of the keys that it was made with.
+    pub generation: u32,
     pub link: u64,
     keys: SessionKeys,
     counter: u64,
@@ -58,6 +60,7 @@ struct Hello {
     relationship: RelationshipId,
     link: u64,
     session: SessionId,
+    generation: u32,
     initiator: SessionInitiator,
 }
 
@@ -83,16 +86,12 @@ fn prologue(answerer: RouteId, asker: RouteId, asker_role: Role, generation: u32
 impl Sessions {
     /// Starts a handshake over a link. Returns the request.
     pub fn hello(&mut self, tx: &mut Tx<'_>, relationship: &Relationship, link: u64, errand: u64) -> Option<Vec<u8>> {
-        let prologue = prologue(
-            relationship.their_route,
-            relationship.my_route,
-            relationship.side.role(),
-            relationship.generation,
-        );
+        let keys = relationship.speaking();
+        let prologue = prologue(keys.their_route, keys.my_route, relationship.side.role(), keys.generation);
         let (initiator, noise) = SessionInitiator::start(
             &relationship.agreement(),
             &relationship.their_static,
-            &relationship.session_psk.key(),
+            &keys.psk.key(),
             &prologue,
             &mut *tx.dice,
         )
@@ -100,14 +99,9 @@ impl Sessions {
         let mut session = [0; 16];
         tx.dice.fill_bytes(&mut session);
         let session = SessionId(session);
-        let hello = Hello { relationship: relationship.id, link, session, initiator };
+        let hello = Hello { relationship: relationship.id, link, session, generation: keys.generation, initiator };
         self.hellos.insert(errand, hello);
-        let request = SessionRequest::Hello {
-            route: relationship.their_route,
-            generation: relationship.generation,
-            session,
-            noise,
-        };
+        let request = SessionRequest::Hello { route: keys.their_route, generation: keys.generation, session, noise };
         Some(request.encode())
     }
 
@@ -127,9 +121,9 @@ impl Sessions {
     /// # Errors
     /// [`Misbehaviour::Forged`] if the other side does not hold the relationship's keys.
     pub fn welcomed(&mut self, taken: TakenHello, noise: &[u8], running: Duration) -> Result<SessionId, Misbehaviour> {
-        let Hello { relationship, link, session, initiator } = taken.hello;
+        let Hello { relationship, link, session, generation, initiator } = taken.hello;
         let (keys, _) = initiator.finish(noise).map_err(|_| Misbehaviour::Forged)?;
-        self.insert(session, relationship, link, keys, running);
+        self.insert(session, (relationship, generation), link, keys, running);
         Ok(session)
     }
 
@@ -143,30 +137,27 @@ impl Sessions {
         generation: u32,
         noise: &[u8],
     ) -> Option<Vec<u8>> {
-        if generation != relationship.generation || self.live.contains_key(&session) {
+        let keys = relationship.key_set(generation)?;
+        if self.live.contains_key(&session) {
             return None;
         }
-        let prologue = prologue(
-            relationship.my_route,
-            relationship.their_route,
-            relationship.side.role().other(),
-            relationship.generation,
-        );
+        let prologue = prologue(keys.my_route, keys.their_route, relationship.side.role().other(), generation);
         let (answer, keys) = session::answer(
             &relationship.agreement(),
             &relationship.their_static,
-            &relationship.session_psk.key(),
+            &keys.psk.key(),
             &prologue,
             noise,
             &[],
             &mut *tx.dice,
         )
         .ok()?;
-        self.insert(session, relationship.id, link, keys, tx.now.running);
+        self.insert(session, (relationship.id, generation), link, keys, tx.now.running);
         Some(SessionAnswer::Welcome { noise: answer }.encode())
     }
 
-    fn insert(&mut self, id: SessionId, relationship: RelationshipId, link: u64, keys: SessionKeys, running: Duration) {
+    fn insert(&mut self, id: SessionId, whose: (RelationshipId, u32), link: u64, keys: SessionKeys, running: Duration) {
+        let (relationship, generation) = whose;
         if self.live.len() >= SESSIONS_MAX {
             // The one that was renewed longest ago goes: it is the least used.
             if let Some(oldest) = self.live.iter().min_by_key(|(_, session)| session.renewed).map(|(id, _)| *id) {
@@ -175,6 +166,7 @@ impl Sessions {
         }
         let session = Session {
             relationship,
+            generation,
             link,
             keys,
             counter: 0,

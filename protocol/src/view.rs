@@ -47,6 +47,7 @@ pub const LINES: &[(&str, &[&str])] = &[
     ("log-served-refused", &["selectors"]),
     ("log-served-too-many", &["selectors", "count"]),
     ("log-used", &["selectors", "count"]),
+    ("log-rekey", &[]),
     ("log-closed", &[]),
     ("log-unknown", &["kind"]),
     ("verify-missing", &["peer", "log", "seq"]),
@@ -416,6 +417,7 @@ fn entry(
             facts.push(("count", count.to_string()));
             "log-used"
         }
+        Body::Rekey(_) => "log-rekey",
         Body::Closed(_) => "log-closed",
         Body::Unknown { kind, .. } => {
             facts.push(("kind", kind.to_string()));

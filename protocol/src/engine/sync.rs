@@ -13,6 +13,7 @@ use crate::{
     log::{self, AcknowledgedChange, HeadReceived, Received},
     record,
     refusal::Refusal,
+    rekey,
     relationship::{Freeze, Relationship},
     table::Key,
     tx::{Misbehaviour, Stop, Tx},
@@ -32,9 +33,10 @@ impl Live {
         if known.proved {
             return Ok(());
         }
-        let (id, link) = (known.relationship, known.link);
+        let (id, link, generation) = (known.relationship, known.link, known.generation);
         let was_live = self.sessions.is_live(id);
-        let relationship = Relationship::load(tx, id)?;
+        let mut relationship = Relationship::load(tx, id)?;
+        rekey::proved(tx, &mut relationship, generation);
         let own = log::own(tx, &relationship)?;
         self.sessions.prove(session, own.acknowledged);
         tx.effect(Effect::Protect { link });
@@ -50,6 +52,7 @@ impl Live {
             self.tell_profile(tx, Relationship::load(tx, id)?)?;
             usage::report(tx, &relationship)?;
             self.cut_all(tx, &relationship)?;
+            rekey::start_if_due(tx, &mut Relationship::load(tx, id)?)?;
         }
         self.plan_renewal(tx, &relationship)?;
         if let Some(session) = self.sessions.get_mut(session) {
@@ -208,6 +211,13 @@ impl Live {
             Order::Read(order, grant) => self.read_asked(tx, &relationship, *grant, &order),
             Order::Served(order, grant) => self.read_served(tx, &relationship, &grant, &order),
             Order::Used(order) => usage::reported(tx, &relationship, &order),
+            Order::Rekey(order) => {
+                if rekey::received(tx, &mut relationship, order.body())? == rekey::Progress::TakenUp {
+                    rekey::next_epochs(tx, &relationship)?;
+                    self.hints.learn(&relationship, tx);
+                }
+                Ok(())
+            }
             Order::Closed(order) => self.closed_there(tx, relationship, order.at()),
             Order::Unknown => Ok(()),
         }

@@ -3,13 +3,16 @@
 //! On the wire a body is `{kind, time, acknowledgement, bytes}` and the bytes are decoded by kind, so that an unknown kind can be kept and
 //! shown. No body holds a value or a key; those travel in payloads.
 
-use allod_crypto::Aad;
+use allod_crypto::{
+    Aad,
+    xwing::{CIPHERTEXT_BYTES, PUBLIC_BYTES},
+};
 use serde::{Deserialize, Serialize};
 
 use crate::{
     codec::{Coded, DecodeError},
     command::{Mode, NodeKind},
-    id::{AskId, GrantId, LogId, Pseudonym},
+    id::{AskId, GrantId, LogId, Pseudonym, RouteId},
     limits::{
         ADDRESS_MAX_BYTES, ADDRESSES_MAX, CELLS_PER_ENTRY_MAX, ENTRY_MAX_BYTES, PETNAME_MAX_BYTES, SELECTORS_MAX,
         TEXT_MAX_BYTES,
@@ -119,6 +122,8 @@ bodies! {
     Served(Served) = 13;
     /// How often values were used.
     Used(Used) = 14;
+    /// A step of the change of keys.
+    Rekey(Rekey) = 18;
     /// This side ends the relationship.
     Closed(Closed) = 20;
 }
@@ -275,6 +280,38 @@ pub struct Used {
     pub lines: Vec<UseLine>,
 }
 
+/// A step of the change of keys to a generation. The inviter starts it and ends it; nobody else may.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Rekey {
+    pub generation: u32,
+    pub step: RekeyStep,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum RekeyStep {
+    /// The inviter's fresh X-Wing key, and by which route it is to be found in the new generation.
+    Start {
+        #[serde(with = "serde_bytes")]
+        public: Vec<u8>,
+        route: RouteId,
+    },
+    /// A secret for that key, and the scanner's own.
+    Reply {
+        #[serde(with = "serde_bytes")]
+        ciphertext: Vec<u8>,
+        #[serde(with = "serde_bytes")]
+        public: Vec<u8>,
+        route: RouteId,
+    },
+    /// A secret for the scanner's key. The inviter's entries after this one take their keys from the new chain.
+    Finish {
+        #[serde(with = "serde_bytes")]
+        ciphertext: Vec<u8>,
+    },
+    /// The scanner has the new keys. Its entries after this one take their keys from the new chain.
+    Done,
+}
+
 /// The end of the relationship; the writer destroyed all keys that it lent, and all that it held.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Closed {}
@@ -412,6 +449,19 @@ impl WithinLimits for Served {
 impl WithinLimits for Used {
     fn is_within_limits(&self) -> bool {
         (1..=SELECTORS_MAX).contains(&self.lines.len()) && self.lines.iter().all(|line| line.purpose.is_well_formed())
+    }
+}
+
+impl WithinLimits for Rekey {
+    fn is_within_limits(&self) -> bool {
+        let is_public = |bytes: &[u8]| bytes.len() == PUBLIC_BYTES;
+        let is_ciphertext = |bytes: &[u8]| bytes.len() == CIPHERTEXT_BYTES;
+        match &self.step {
+            RekeyStep::Start { public, .. } => is_public(public),
+            RekeyStep::Reply { ciphertext, public, .. } => is_ciphertext(ciphertext) && is_public(public),
+            RekeyStep::Finish { ciphertext } => is_ciphertext(ciphertext),
+            RekeyStep::Done => true,
+        }
     }
 }
 
