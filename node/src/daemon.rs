@@ -14,6 +14,7 @@ pub mod failure;
 pub mod hygiene;
 pub mod init;
 pub mod limits;
+pub mod logging;
 mod node;
 pub mod passphrase;
 #[cfg(test)]

@@ -437,7 +437,7 @@ impl Live {
 
     fn dial(&mut self, tx: &mut Tx<'_>) -> Result<(), Stop> {
         while let Some(id) = self.contacts.take_due(tx.now.running) {
-            if self.sessions.is_live(id) {
+            if self.sessions.is_coming(id) {
                 self.contacts.connected(id);
                 continue;
             }
@@ -516,7 +516,11 @@ impl Live {
 
     fn link_down(&mut self, tx: &mut Tx<'_>, link: u64) -> Result<(), Stop> {
         self.links.remove(&link);
-        for id in self.sessions.link_down(link) {
+        let down = self.sessions.link_down(link);
+        for id in down.unreached {
+            self.contacts.lost(id, tx.now.running, &mut *tx.dice);
+        }
+        for id in down.gone {
             self.offline(tx, id)?;
         }
         Ok(())

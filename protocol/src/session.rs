@@ -243,11 +243,24 @@ impl Sessions {
         }
     }
 
-    /// A link is gone, and all sessions over it. Returns the peers that are not there any more.
-    pub fn link_down(&mut self, link: u64) -> Vec<RelationshipId> {
+    /// A link is gone, and all sessions over it.
+    pub fn link_down(&mut self, link: u64) -> LinkDown {
+        let hellos = self.hellos.values().filter(|hello| hello.link == link).map(|hello| hello.relationship);
+        let sessions = self.live.values().filter(|session| session.link == link).map(|session| session.relationship);
+        let mut unreached: Vec<RelationshipId> = hellos.chain(sessions).collect();
         self.hellos.retain(|_, hello| hello.link != link);
         let over: Vec<_> = self.live.iter().filter(|(_, session)| session.link == link).map(|(id, _)| *id).collect();
-        over.into_iter().filter_map(|id| self.remove(id)).collect()
+        let gone: Vec<RelationshipId> = over.into_iter().filter_map(|id| self.remove(id)).collect();
+        unreached.retain(|id| !self.is_coming(*id) && !gone.contains(id));
+        LinkDown { gone, unreached }
+    }
+
+    /// Whether a peer is there, or a handshake with it is under way.
+    #[must_use]
+    pub fn is_coming(&self, relationship: RelationshipId) -> bool {
+        self.is_live(relationship)
+            || self.is_greeting(relationship)
+            || self.live.values().any(|session| session.relationship == relationship)
     }
 
     /// All sessions of a peer go, with their links.
@@ -423,6 +436,15 @@ impl Sessions {
         }
         next
     }
+}
+
+/// What a link took with it.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct LinkDown {
+    /// Peers that were there and are not any more.
+    pub gone: Vec<RelationshipId>,
+    /// Peers with whom a handshake was under way.
+    pub unreached: Vec<RelationshipId>,
 }
 
 /// A hello that was answered, or failed.

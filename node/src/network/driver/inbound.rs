@@ -33,6 +33,12 @@ impl Driver {
                 self.on_established(peer_id, connection_id);
             }
             SwarmEvent::ConnectionClosed { peer_id, num_established: 0, .. } => self.on_closed(peer_id),
+            SwarmEvent::OutgoingConnectionError { peer_id: Some(peer), connection_id, .. }
+                if self.links.of_peer(&peer).is_some() =>
+            {
+                // One connection too many to a peer that is linked already: the dial reached it all the same.
+                self.on_established(peer, connection_id);
+            }
             SwarmEvent::OutgoingConnectionError { connection_id, error, .. } => {
                 if let Some(errand) = self.dialling.errand(connection_id)
                     && let Some(reason) =
