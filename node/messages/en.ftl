@@ -609,9 +609,10 @@ verify-ok = All { $count } { $count ->
    *[other] entries
  } hold together.
 watch-begins = Watching. Ctrl-C ends it.
-purge-confirmed = their node says: dropped
+purge-confirmed = confirmed
 purge-confirmed-at = their node said on { $at }: dropped
 purge-awaited = not yet confirmed
+purge-none = {""}
 purge-awaited-until = not yet confirmed; their lease ends on { $until }
 
 ## Events.

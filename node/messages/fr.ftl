@@ -607,9 +607,10 @@ verify-ok = { $count ->
    *[other] Les { $count } entrées se tiennent.
  }
 watch-begins = En observation. Ctrl-C y met fin.
-purge-confirmed = leur nœud dit : abandonné
+purge-confirmed = confirmé
 purge-confirmed-at = leur nœud a dit le { $at } : abandonné
 purge-awaited = pas encore confirmé
+purge-none = {""}
 purge-awaited-until = pas encore confirmé ; leur délai prend fin le { $until }
 
 ## Événements.

@@ -76,7 +76,7 @@ impl Session {
         let home = Facts::none().text("home", self.home.display().to_string());
         match error {
             ClientError::Answered(error) => Failure::from_json(&error).into(),
-            ClientError::NotRunning if self.home.join("vault").exists() || !self.home.exists() => {
+            ClientError::NotRunning if self.home.join("vault").exists() => {
                 Ending::failed(Code::NotRunning, "cli-not-running", home)
             }
             ClientError::NotRunning => Ending::failed(Code::NotRunning, "cli-no-node-here", home),
