@@ -431,6 +431,7 @@ check-logs = logs
 check-clock = clock
 check-reachability = reachability
 check-peers = peers
+check-node = node
 check-memory = memory
 
 ## What doctor finds.
@@ -487,6 +488,8 @@ doctor-peers-locked = not looked at: the vault is locked
     .try = allod unlock
 doctor-memory-ok = keys are kept out of swap
 doctor-memory-swappable = the system lets keys be written to swap
+doctor-not-running = No node is running here; store, logs and network were not looked at.
+    .try = allod run
 
 ## Records.
 
@@ -750,30 +753,6 @@ purpose-ResearchAndDevelopment = Research and development
 purpose-DataAltruism = For the common good
 purpose-VendorSelectionAssessment = Comparing offers
 purpose-RightsFulfilment = Answering a right of yours
-
-## Entries of the logs.
-
-entry-paired = paired
-entry-profile = told its name
-entry-terms-proffered = proposed terms
-entry-terms-answered = answered terms
-entry-asked = asked for { $selectors }
-entry-answered = answered an ask
-entry-granted = lent { $selectors }
-entry-keys = sent new keys
-entry-cells = sent values
-entry-revoked = took back { $selectors }
-entry-purged = said that it dropped what was lent
-entry-read = asked to read { $selectors }
-entry-served = answered a reading
-entry-used = reported use of { $selectors }
-entry-right-requested = claimed a right
-entry-right-answered = answered a claim
-entry-notice = sent a notice
-entry-rekey = renewed the keys
-entry-checkpoint = summed up what holds
-entry-closed = closed the relationship
-entry-unknown = did something that this program does not know
 
 ## Help.
 

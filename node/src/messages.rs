@@ -382,9 +382,12 @@ mod tests {
         let text = text.split("#[cfg(test)]").next().unwrap();
         let literals = text.split('"').skip(1).step_by(2);
         let is_id = |word: &&str| {
-            ["cli-", "node-", "column-", "ask-", "grant-", "status-", "entry-", "pairing-", "revoke-", "doctor-"]
-                .iter()
-                .any(|family| word.starts_with(family) && word.len() > family.len())
+            [
+                "cli-", "node-", "column-", "ask-", "grant-", "status-", "entry-", "pairing-", "revoke-", "doctor-",
+                "demo-",
+            ]
+            .iter()
+            .any(|family| word.starts_with(family) && word.len() > family.len())
                 && word.bytes().all(|b| b.is_ascii_lowercase() || b == b'-' || b.is_ascii_digit())
                 && !["ask-state", "ask-direction", "grant-state"].contains(word)
         };
