@@ -806,7 +806,8 @@ help-unlock-from-phrase = Open it with the 24 words, asked for or on stdin
 help-demo = Shows the main job on two nodes of its own
 help-demo-keep = Keep both nodes' directories afterwards
 help-doctor = Checks home, store, logs, clock and network, and says what to do
-help-doctor-more = Exit code 1 if something needs attention.
+help-doctor-strict = Exit code 1 if something needs attention
+help-doctor-more = Exit code 7 if data is damaged or a peer showed two histories.
 
 help-set = Writes fields: all of them or none
 help-set-fields = PATH[:TYPE]=VALUE, PATH=@FILE, or PATH alone (asks for the value, or reads stdin)
@@ -915,8 +916,8 @@ demo-failed = The demo stopped at "{ $step }": { $why }
 
 ## What passed between two nodes, a line each.
 
-log-paired = confirmed the words; calls itself { $name }
-log-profile = changed name or addresses; calls itself { $name }
+log-paired = confirmed the words; calls itself { $name } (unproven)
+log-profile = changed name or addresses; calls itself { $name } (unproven)
 log-asked = asked for { $selectors }, for { $purpose }
 log-declined = declined { $ask }
 log-withdrawn = withdrew { $ask }

@@ -804,7 +804,8 @@ help-unlock-from-phrase = L’ouvrir avec les 24 mots, demandés ou sur l’entr
 help-demo = Montre l’essentiel sur deux nœuds à soi
 help-demo-keep = Garder ensuite les répertoires des deux nœuds
 help-doctor = Vérifie répertoire, base, journaux, horloge et réseau, et dit quoi faire
-help-doctor-more = Code de sortie 1 si quelque chose demande attention.
+help-doctor-strict = Code de sortie 1 si quelque chose demande attention
+help-doctor-more = Code de sortie 7 si des données sont abîmées ou si un contact a montré deux histoires.
 
 help-set = Écrit des champs : tous ou aucun
 help-set-fields = CHEMIN[:TYPE]=VALEUR, CHEMIN=@FICHIER, ou CHEMIN seul (demande la valeur, ou lit l’entrée standard)
@@ -912,8 +913,8 @@ demo-failed = La démonstration s’est arrêtée à « { $step } » : { $why }
 
 ## Ce qui est passé entre deux nœuds, une ligne chacun.
 
-log-paired = a confirmé les mots ; se nomme { $name }
-log-profile = a changé de nom ou d’adresses ; se nomme { $name }
+log-paired = a confirmé les mots ; se nomme { $name } (non prouvé)
+log-profile = a changé de nom ou d’adresses ; se nomme { $name } (non prouvé)
 log-asked = a demandé { $selectors }, pour { $purpose }
 log-declined = a décliné { $ask }
 log-withdrawn = a retiré { $ask }

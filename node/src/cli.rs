@@ -214,7 +214,7 @@ async fn act(session: &Session, verb: Verb) -> Done<u8> {
         Verb::Stop => node::stop(session).await,
         Verb::Lock => node::lock(session).await,
         Verb::Unlock(args) => node::unlock(session, args).await,
-        Verb::Doctor => return node::doctor(session).await,
+        Verb::Doctor(args) => return node::doctor(session, args).await,
         Verb::Set(args) => set::set(session, args).await,
         Verb::Get(args) => get::get(session, args).await,
         Verb::List(args) => get::list(session, args).await,

@@ -512,10 +512,10 @@ pub fn refused_rows() -> Vec<Row> {
         ),
         row(
             "accept https:example --yes",
-            Fresh("POST", "/v1/accept", engine(Refusal::NotAnInvitation { begins: "https:".into() })),
+            Fresh("POST", "/v1/accept", engine(Refusal::NotAnInvitation { begins: "https:exampl".into() })),
             1,
             "invalid",
-            "This is not an invitation: it begins with \"https:\", and an invitation begins with \"ALLOD:\".",
+            "This is not an invitation: it begins with \"https:exampl\", and an invitation begins with \"ALLOD:\".",
             "the text that allod invite shows",
         ),
         row(
