@@ -431,6 +431,7 @@ check-logs = logs
 check-clock = clock
 check-reachability = reachability
 check-peers = peers
+check-node = node
 check-memory = memory
 
 ## What doctor finds.
@@ -487,6 +488,8 @@ doctor-peers-locked = not looked at: the vault is locked
     .try = allod unlock
 doctor-memory-ok = keys are kept out of swap
 doctor-memory-swappable = the system lets keys be written to swap
+doctor-not-running = No node is running here; store, logs and network were not looked at.
+    .try = allod run
 
 ## Records.
 
@@ -609,9 +612,10 @@ verify-ok = All { $count } { $count ->
    *[other] entries
  } hold together.
 watch-begins = Watching. Ctrl-C ends it.
-purge-confirmed = their node says: dropped
+purge-confirmed = confirmed
 purge-confirmed-at = their node said on { $at }: dropped
 purge-awaited = not yet confirmed
+purge-none = {""}
 purge-awaited-until = not yet confirmed; their lease ends on { $until }
 
 ## Events.
@@ -750,30 +754,6 @@ purpose-DataAltruism = For the common good
 purpose-VendorSelectionAssessment = Comparing offers
 purpose-RightsFulfilment = Answering a right of yours
 
-## Entries of the logs.
-
-entry-paired = paired
-entry-profile = told its name
-entry-terms-proffered = proposed terms
-entry-terms-answered = answered terms
-entry-asked = asked for { $selectors }
-entry-answered = answered an ask
-entry-granted = lent { $selectors }
-entry-keys = sent new keys
-entry-cells = sent values
-entry-revoked = took back { $selectors }
-entry-purged = said that it dropped what was lent
-entry-read = asked to read { $selectors }
-entry-served = answered a reading
-entry-used = reported use of { $selectors }
-entry-right-requested = claimed a right
-entry-right-answered = answered a claim
-entry-notice = sent a notice
-entry-rekey = renewed the keys
-entry-checkpoint = summed up what holds
-entry-closed = closed the relationship
-entry-unknown = did something that this program does not know
-
 ## Help.
 
 help-heading-usage = Usage:
@@ -826,7 +806,8 @@ help-unlock-from-phrase = Open it with the 24 words, asked for or on stdin
 help-demo = Shows the main job on two nodes of its own
 help-demo-keep = Keep both nodes' directories afterwards
 help-doctor = Checks home, store, logs, clock and network, and says what to do
-help-doctor-more = Exit code 1 if something needs attention.
+help-doctor-strict = Exit code 1 if something needs attention
+help-doctor-more = Exit code 7 if data is damaged or a peer showed two histories.
 
 help-set = Writes fields: all of them or none
 help-set-fields = PATH[:TYPE]=VALUE, PATH=@FILE, or PATH alone (asks for the value, or reads stdin)
@@ -935,8 +916,8 @@ demo-failed = The demo stopped at "{ $step }": { $why }
 
 ## What passed between two nodes, a line each.
 
-log-paired = confirmed the words; calls itself { $name }
-log-profile = changed name or addresses; calls itself { $name }
+log-paired = confirmed the words; calls itself { $name } (unproven)
+log-profile = changed name or addresses; calls itself { $name } (unproven)
 log-asked = asked for { $selectors }, for { $purpose }
 log-declined = declined { $ask }
 log-withdrawn = withdrew { $ask }

@@ -432,6 +432,7 @@ check-logs = journaux
 check-clock = horloge
 check-reachability = accessibilité
 check-peers = contacts
+check-node = nœud
 check-memory = mémoire
 
 ## Ce que trouve doctor.
@@ -488,6 +489,8 @@ doctor-peers-locked = pas regardés : le coffre est fermé
     .try = allod unlock
 doctor-memory-ok = les clés restent hors du fichier d’échange
 doctor-memory-swappable = le système laisse écrire des clés dans le fichier d’échange
+doctor-not-running = Aucun nœud n’est en marche ici ; base, journaux et réseau n’ont pas été regardés.
+    .try = allod run
 
 ## Fiches.
 
@@ -607,9 +610,10 @@ verify-ok = { $count ->
    *[other] Les { $count } entrées se tiennent.
  }
 watch-begins = En observation. Ctrl-C y met fin.
-purge-confirmed = leur nœud dit : abandonné
+purge-confirmed = confirmé
 purge-confirmed-at = leur nœud a dit le { $at } : abandonné
 purge-awaited = pas encore confirmé
+purge-none = {""}
 purge-awaited-until = pas encore confirmé ; leur délai prend fin le { $until }
 
 ## Événements.
@@ -748,30 +752,6 @@ purpose-DataAltruism = Bien commun
 purpose-VendorSelectionAssessment = Comparaison d’offres
 purpose-RightsFulfilment = Réponse à l’un de vos droits
 
-## Entrées des journaux.
-
-entry-paired = appairé
-entry-profile = a dit son nom
-entry-terms-proffered = a proposé des conditions
-entry-terms-answered = a répondu à des conditions
-entry-asked = a demandé { $selectors }
-entry-answered = a répondu à une demande
-entry-granted = a prêté { $selectors }
-entry-keys = a envoyé de nouvelles clés
-entry-cells = a envoyé des valeurs
-entry-revoked = a repris { $selectors }
-entry-purged = a dit avoir abandonné ce qui était prêté
-entry-read = a demandé à lire { $selectors }
-entry-served = a répondu à une lecture
-entry-used = a signalé l’usage de { $selectors }
-entry-right-requested = a fait valoir un droit
-entry-right-answered = a répondu à un droit
-entry-notice = a envoyé un avis
-entry-rekey = a renouvelé les clés
-entry-checkpoint = a résumé ce qui vaut
-entry-closed = a clos la relation
-entry-unknown = a fait quelque chose que ce programme ne connaît pas
-
 ## Aide.
 
 help-heading-usage = Usage :
@@ -824,7 +804,8 @@ help-unlock-from-phrase = L’ouvrir avec les 24 mots, demandés ou sur l’entr
 help-demo = Montre l’essentiel sur deux nœuds à soi
 help-demo-keep = Garder ensuite les répertoires des deux nœuds
 help-doctor = Vérifie répertoire, base, journaux, horloge et réseau, et dit quoi faire
-help-doctor-more = Code de sortie 1 si quelque chose demande attention.
+help-doctor-strict = Code de sortie 1 si quelque chose demande attention
+help-doctor-more = Code de sortie 7 si des données sont abîmées ou si un contact a montré deux histoires.
 
 help-set = Écrit des champs : tous ou aucun
 help-set-fields = CHEMIN[:TYPE]=VALEUR, CHEMIN=@FICHIER, ou CHEMIN seul (demande la valeur, ou lit l’entrée standard)
@@ -913,28 +894,27 @@ demo-start = Un nœud est créé et démarré pour { $name }, dans { $home }.
 demo-runs = Il tourne : processus { $process }.
 demo-import = Ana importe un fichier de contact : { $file }.
 demo-imported = { $record } est là ; sa ville est { $city }.
-demo-pair = Ana montre une invitation sous forme d'image QR ; la boutique lit l'image, et tous deux comparent six mots.
+demo-pair = Ana montre une invitation sous forme d’image QR ; la boutique lit l’image, et tous deux comparent six mots.
 demo-words = Les deux écrans montrent : { $words }
-demo-refused = { $name } essaie, et c'est refusé : { $what }
-demo-ask = La boutique demande la ville et l'adresse électronique, et si possible le téléphone, pour livrer.
+demo-refused = { $name } essaie, et c’est refusé : { $what }
+demo-ask = La boutique demande la ville et l’adresse électronique, et si possible le téléphone, pour livrer.
 demo-lend = Ana prête deux des trois champs.
 demo-reads = { $name } lit { $path } : { $value }
 demo-change = Ana change la ville ; la copie de la boutique suit.
 demo-revoke = Ana reprend les deux champs, puis change encore la ville.
-demo-purged = { $name } a supprimé ses clés et ses copies, et l'a dit.
-demo-limits = La boutique ne peut plus rien lire de nouveau. Ce qu'elle a lu avant, elle peut s'en souvenir : aucun programme ne peut le reprendre.
+demo-purged = { $name } a abandonné ses clés et ses copies, et l’a dit.
+demo-limits = La boutique ne peut plus rien lire de nouveau. Ce qu’elle a lu avant, elle peut s’en souvenir : aucun programme ne peut le reprendre.
 demo-log = Tout ce qui est passé, tel que { $name } le garde ; la chaîne et les signatures du journal tiennent.
 demo-done = { $steps } étapes, chacune vérifiée, en { $seconds } s.
 demo-kept = Les deux nœuds continuent. Pour poursuivre à la main :
 demo-kept-node = allod --home { $home } status
-demo-failed = La démonstration s'est arrêtée à « { $step } » : { $why }
-    .try = allod demo --keep, puis regarder dans les dossiers log
-
+demo-failed = La démonstration s’est arrêtée à « { $step } » : { $why }
+    .try = allod demo --keep, puis regarder dans les répertoires log
 
 ## Ce qui est passé entre deux nœuds, une ligne chacun.
 
-log-paired = a confirmé les mots ; se nomme { $name }
-log-profile = a changé de nom ou d'adresses ; se nomme { $name }
+log-paired = a confirmé les mots ; se nomme { $name } (non prouvé)
+log-profile = a changé de nom ou d’adresses ; se nomme { $name } (non prouvé)
 log-asked = a demandé { $selectors }, pour { $purpose }
 log-declined = a décliné { $ask }
 log-withdrawn = a retiré { $ask }
@@ -946,32 +926,32 @@ log-cells = { $count } { $count ->
    *[other] valeurs
  } de { $selectors }{ $gone ->
     [0] {""}
-   *[other] {" "}({ $gone } supprimées)
+   *[other] {" "}({ $gone } retirées)
  }
 log-revoked = a repris { $selectors }
-log-purged = a supprimé les clés et les copies de { $selectors }
-log-purged-cells = a supprimé ce qui était retiré de { $selectors }
+log-purged = a abandonné les clés et les copies de { $selectors }
+log-purged-cells = a abandonné ce qui était retiré de { $selectors }
 log-read = a demandé à lire { $selectors }
 log-served = a répondu avec la valeur de { $selectors }
 log-served-nothing = a répondu : rien à { $selectors }
 log-served-refused = a refusé de répondre pour { $selectors }
 log-served-too-many = a refusé : trop de lectures de { $selectors }
-log-used = s'est servi de { $selectors } ({ $count } fois)
+log-used = s’est servi de { $selectors } ({ $count } fois)
 log-closed = a mis fin à la relation
-log-unknown = a dit quelque chose qu'un programme plus récent comprend (genre { $kind })
+log-unknown = a dit quelque chose qu’un programme plus récent comprend (genre { $kind })
 
 ## Ce que trouve un contrôle des journaux.
 
-verify-missing = L'entrée { $seq } du journal { $log } avec { $peer } manque.
-verify-broken = L'entrée { $seq } du journal { $log } avec { $peer } ne suit pas celle qui la précède.
-verify-signature = La signature de l'entrée { $seq } du journal { $log } avec { $peer } ne tient pas.
-verify-body = Le contenu de l'entrée { $seq } du journal { $log } avec { $peer } ne s'ouvre pas, ou a été changé.
-verify-head = Le journal { $log } avec { $peer } ne finit pas où il devrait, à l'entrée { $seq }.
-verify-fork = { $peer } a montré deux histoires différentes, après l'entrée { $seq } du journal { $log }.
-verify-counts = Le dépôt ne contient pas autant de fiches qu'il en comptait ({ $seq }).
+verify-missing = L’entrée { $seq } du journal { $log } avec { $peer } manque.
+verify-broken = L’entrée { $seq } du journal { $log } avec { $peer } ne suit pas celle qui la précède.
+verify-signature = La signature de l’entrée { $seq } du journal { $log } avec { $peer } ne tient pas.
+verify-body = Le contenu de l’entrée { $seq } du journal { $log } avec { $peer } ne s’ouvre pas, ou a été changé.
+verify-head = Le journal { $log } avec { $peer } ne finit pas où il devrait, à l’entrée { $seq }.
+verify-fork = { $peer } a montré deux histoires différentes, après l’entrée { $seq } du journal { $log }.
+verify-counts = Le dépôt ne contient pas autant de fiches qu’il en comptait ({ $seq }).
 
 peer-unreachable = aucune réponse à ses adresses
 peer-refused = il a répondu, et ne connaît pas cette relation
 peer-clock = son horloge et la nôtre diffèrent de plus de deux minutes
-peer-misbehaved = ce qu'il a envoyé ne tient pas, et a été refusé
+peer-misbehaved = ce qu’il a envoyé ne tient pas, et a été refusé
 log-rekey = une étape du changement mensuel des clés

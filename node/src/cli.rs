@@ -76,7 +76,7 @@ impl Session {
         let home = Facts::none().text("home", self.home.display().to_string());
         match error {
             ClientError::Answered(error) => Failure::from_json(&error).into(),
-            ClientError::NotRunning if self.home.join("vault").exists() || !self.home.exists() => {
+            ClientError::NotRunning if self.home.join("vault").exists() => {
                 Ending::failed(Code::NotRunning, "cli-not-running", home)
             }
             ClientError::NotRunning => Ending::failed(Code::NotRunning, "cli-no-node-here", home),
@@ -217,7 +217,7 @@ async fn act(session: &Session, verb: Verb) -> Done<u8> {
         Verb::Stop => node::stop(session).await,
         Verb::Lock => node::lock(session).await,
         Verb::Unlock(args) => node::unlock(session, args).await,
-        Verb::Doctor => return node::doctor(session).await,
+        Verb::Doctor(args) => return node::doctor(session, args).await,
         Verb::Set(args) => set::set(session, args).await,
         Verb::Get(args) => get::get(session, args).await,
         Verb::List(args) => get::list(session, args).await,

@@ -188,6 +188,10 @@ impl Messages {
                 Fact::Text(text) => {
                     // Fluent cannot ask whether a text is empty.
                     arguments.set(format!("has-{name}"), if text.is_empty() { "no" } else { "yes" });
+                    if name == "purpose" && self.has(&format!("purpose-{text}")) {
+                        arguments.set(name.clone(), self.word(&format!("purpose-{text}")));
+                        continue;
+                    }
                     let typed = attribute == Some("try") && NAMES.contains(&name.as_ref());
                     FluentValue::from(if typed { for_shell(&plain(text)) } else { plain(text) })
                 }
@@ -382,7 +386,7 @@ mod tests {
         let text = text.split("#[cfg(test)]").next().unwrap();
         let literals = text.split('"').skip(1).step_by(2);
         let is_id = |word: &&str| {
-            ["cli-", "node-", "column-", "ask-", "grant-", "status-", "entry-", "pairing-", "revoke-", "doctor-"]
+            ["cli-", "node-", "column-", "ask-", "grant-", "status-", "pairing-", "revoke-", "doctor-", "demo-"]
                 .iter()
                 .any(|family| word.starts_with(family) && word.len() > family.len())
                 && word.bytes().all(|b| b.is_ascii_lowercase() || b == b'-' || b.is_ascii_digit())
@@ -429,6 +433,14 @@ mod tests {
                 assert!(!source(lang).contains(word), "{lang:?} says {word}");
             }
         }
+    }
+
+    #[test]
+    fn a_purpose_among_the_facts_is_said_in_words() {
+        let facts = |purpose: &str| Facts::none().text("selectors", "contact/me/city").text("purpose", purpose);
+        let french = Messages::of(Lang::French);
+        assert_eq!(french.text("log-asked", &facts("DeliveryOfGoods")), "a demandé contact/me/city, pour Livraison");
+        assert_eq!(french.text("log-asked", &facts("OfLater")), "a demandé contact/me/city, pour OfLater");
     }
 
     #[test]

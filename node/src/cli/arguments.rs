@@ -52,7 +52,7 @@ pub enum Verb {
     Lock,
     Unlock(Unlock),
     Demo(Demo),
-    Doctor,
+    Doctor(Doctor),
     // Records.
     Set(Set),
     Get(Get),
@@ -124,6 +124,12 @@ pub struct Unlock {
 pub struct Demo {
     #[arg(long)]
     pub keep: bool,
+}
+
+#[derive(Args, Debug)]
+pub struct Doctor {
+    #[arg(long)]
+    pub strict: bool,
 }
 
 #[derive(Args, Debug)]

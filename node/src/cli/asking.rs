@@ -98,9 +98,9 @@ pub async fn confirm_or_end(session: &Session, consent: Consent, id: &str, facts
 /// The terminal went away.
 pub async fn line(question: String) -> Done<String> {
     blocking(move || {
-        let mut err = io::stderr().lock();
-        write!(err, "{question}")?;
-        err.flush()?;
+        // Not held while waiting: Ctrl-C has something to say too.
+        write!(io::stderr(), "{question}")?;
+        io::stderr().flush()?;
         let mut answer = String::new();
         if io::stdin().lock().read_line(&mut answer)? == 0 {
             return Err(io::ErrorKind::Interrupted.into());

@@ -3,6 +3,7 @@
 //! An answer names every selector that it lends, so that what leaves is what stood on the screen and nothing that came in between.
 //! Optional selectors are off until chosen: by `--only`, by a yes to each, or by `--yes` to all.
 
+use allod_protocol::refusal::Refusal;
 use serde_json::{Value, json};
 
 use super::{
@@ -155,6 +156,10 @@ pub(super) async fn answer(session: &Session, args: arguments::Answer) -> Done {
     let until = forms::time(session, "--until", args.until.as_deref(), Meaning::Until)?;
     let screen = &session.screen;
     let ask = session.get(&Url::new("/v1/asks").part(&args.ask)).await?;
+    // Before anyone is asked about values that cannot leave any more.
+    if let Some(state) = ask["state"].as_str().filter(|state| *state != "open") {
+        return Err(Refusal::AskIsOver { id: forms::text(&ask["ask"]), state: state.to_owned() }.into());
+    }
     let peer = forms::text(&ask["peer"]);
     let chosen = choose(session, &ask, args.only, consent).await?;
     if chosen.is_empty() {

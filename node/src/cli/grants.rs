@@ -128,7 +128,7 @@ pub(super) fn row(screen: &Screen, grant: &Value) -> [String; 9] {
         screen.purpose(&forms::text(&grant["purpose"])),
         forms::until(screen, &grant["until"]),
         screen.term("grant-state", &forms::text(&grant["state"])),
-        purge(screen, grant),
+        screen.term("purge", &forms::text(&grant["purge"])),
         screen.time(&grant["last_use"]),
     ]
 }

@@ -1,6 +1,6 @@
 //! `init`, `run`, `status`, `stop`, `lock`, `unlock`, `doctor`: the node itself.
 
-use allod_protocol::command::NodeKind;
+use allod_protocol::{command::NodeKind, refusal::Code};
 use serde_json::{Value, json};
 
 use super::{
@@ -203,14 +203,13 @@ pub(super) fn passphrase_question(session: &Session) -> String {
     session.screen.text("ask-passphrase", &Facts::none().text("home", session.home.display().to_string()))
 }
 
-pub(super) async fn doctor(session: &Session) -> Done<u8> {
+pub(super) async fn doctor(session: &Session, args: arguments::Doctor) -> Done<u8> {
     let screen = &session.screen;
     let answer = match session.client.get(&Url::new("/v1/doctor")).await {
         Err(ClientError::NotRunning) => crate::api::status::examine_offline(&session.home),
         other => other.map_err(|error| session.explain(error))?,
     };
     let checks = answer["checks"].as_array().map_or(&[][..], Vec::as_slice);
-    let failed = checks.iter().filter(|check| check["ok"] != true).count() as u64;
     if screen.is_json() {
         screen.json(&answer)?;
     } else {
@@ -218,11 +217,22 @@ pub(super) async fn doctor(session: &Session) -> Done<u8> {
             say_check(screen, check)?;
         }
     }
-    if failed == 0 {
-        return Ok(0);
+    let failed = || checks.iter().filter(|check| check["ok"] != true);
+    // What it found is the answer, and no failure of `doctor`; damaged data is one wherever it is met.
+    let (code, count) = match failed().filter(|check| is_damage(check)).count() {
+        0 if args.strict => (Code::Failed, failed().count()),
+        damaged => (Code::Damaged, damaged),
+    };
+    match count {
+        0 => Ok(0),
+        count => Err(Ending::failed(code, "cli-doctor-found", Facts::none().number("count", count as u64))),
     }
-    let facts = Facts::none().number("count", failed);
-    Err(Ending::failed(allod_protocol::refusal::Code::Failed, "cli-doctor-found", facts))
+}
+
+/// Whether a check found data that is not as it was written.
+fn is_damage(check: &Value) -> bool {
+    const DAMAGE: [&str; 4] = ["doctor-store-damaged", "doctor-vault-bad", "doctor-logs-gaps", "doctor-peers-frozen"];
+    check["id"].as_str().is_some_and(|id| DAMAGE.contains(&id))
 }
 
 /// The check's name, whether it holds, what was found, and what to do.

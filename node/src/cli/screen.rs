@@ -7,15 +7,19 @@
 use std::io::{self, IsTerminal, Write};
 
 use allod_protocol::{purpose::Purpose, time::Timestamp};
-use comfy_table::{Attribute, Cell, ContentArrangement, Table as Drawn, presets};
+use comfy_table::{Attribute, Cell, ColumnConstraint, ContentArrangement, Table as Drawn, Width, presets};
 use jiff::tz::TimeZone;
 use serde_json::Value;
+use unicode_width::UnicodeWidthStr;
 
 use super::ending::{Done, Ending};
 use crate::{
     messages::{Facts, Lang, Messages, plain},
     time_text,
 };
+
+/// Blanks between two columns.
+const GAP: u16 = 2;
 
 /// Whether stdout is for a program.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -65,6 +69,20 @@ impl Table {
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.rows.is_empty()
+    }
+
+    /// The longest word of each column.
+    fn widest_words(&self) -> Vec<usize> {
+        let widest = |cell: &String| cell.split(' ').map(UnicodeWidthStr::width).max().unwrap_or_default();
+        let cells = |column: usize| self.rows.iter().map(move |row| &row[column]);
+        (0..self.headers.len())
+            .map(|column| cells(column).chain([&self.headers[column]]).map(widest).max().unwrap_or_default())
+            .collect()
+    }
+
+    /// Columns of a terminal in which no word is cut.
+    fn width_min(&self) -> usize {
+        self.widest_words().iter().map(|width| width + usize::from(GAP)).sum::<usize>().saturating_sub(GAP.into())
     }
 
     fn without_empty_columns(mut self) -> Self {
@@ -237,9 +255,11 @@ impl Screen {
     #[must_use]
     pub fn draw(&self, table: Table) -> String {
         let table = table.without_empty_columns();
-        match self.layout {
-            Layout::Lines => self.draw_lines(&table),
-            Layout::Columns => self.draw_columns(table),
+        match (self.layout, self.columns) {
+            (Layout::Lines, _) => self.draw_lines(&table),
+            // Where words would be cut in two, lines read better than columns.
+            (_, Some(columns)) if table.width_min() > usize::from(columns) => self.draw_lines(&table),
+            _ => self.draw_columns(table),
         }
     }
 
@@ -253,6 +273,7 @@ impl Screen {
     }
 
     fn draw_columns(&self, table: Table) -> String {
+        let widest_words = table.widest_words();
         let mut drawn = Drawn::new();
         drawn.load_style(presets::NOTHING);
         match self.columns {
@@ -273,7 +294,12 @@ impl Screen {
         drawn.add_rows(table.rows);
         let count = drawn.column_count();
         for (place, column) in drawn.column_iter_mut().enumerate() {
-            column.set_padding((0, if place + 1 == count { 0 } else { 2 }));
+            let gap = if place + 1 == count { 0 } else { GAP };
+            column.set_padding((0, gap));
+            if self.columns.is_some() {
+                let least = u16::try_from(widest_words[place]).unwrap_or(u16::MAX).saturating_add(gap);
+                column.set_constraint(ColumnConstraint::LowerBoundary(Width::Fixed(least)));
+            }
         }
         drawn.trim_fmt()
     }
@@ -288,14 +314,70 @@ impl Screen {
             .filter(|(_, value)| !value.is_empty())
             .map(|(id, value)| (format!("{}{}", self.word(id), self.word("label-colon").trim_end()), plain(value)))
             .collect();
-        let width = shown.iter().map(|(name, _)| unicode_width::UnicodeWidthStr::width(name.as_str())).max();
+        let width = shown.iter().map(|(name, _)| UnicodeWidthStr::width(name.as_str())).max();
         for (name, value) in shown {
             let gap = match self.layout {
                 Layout::Lines => 1,
-                Layout::Columns => width.unwrap_or_default() - unicode_width::UnicodeWidthStr::width(name.as_str()) + 1,
+                Layout::Columns => width.unwrap_or_default() - UnicodeWidthStr::width(name.as_str()) + 1,
             };
             self.print(&format!("{name}{}{value}", " ".repeat(gap)))?;
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn screen(layout: Layout, columns: Option<u16>) -> Screen {
+        let messages = Messages::of(Lang::English);
+        Screen { form: Form::Text, messages, layout, colour: false, columns, zone: TimeZone::UTC }
+    }
+
+    fn table(screen: &Screen) -> Table {
+        let mut table = Table::new(screen, &["column-peer", "column-purge", "column-selectors"]);
+        table.row(["b\u{fc}cherei".into(), String::new(), "contact/me/city, contact/me/street".into()]);
+        table.row(["\u{672c}\u{5c4b}".into(), String::new(), "contact/me/email\u{1b}[2J\u{202e}".into()]);
+        table
+    }
+
+    #[test]
+    fn columns_are_padded_by_width_and_empty_ones_left_out() {
+        let screen = screen(Layout::Columns, None);
+        let drawn = screen.draw(table(&screen));
+        assert_eq!(
+            drawn,
+            "Peer      Selectors\nb\u{fc}cherei  contact/me/city, contact/me/street\n\u{672c}\u{5c4b}      contact/me/email[2J"
+        );
+    }
+
+    #[test]
+    fn a_narrow_terminal_wraps_between_words_and_a_narrower_one_gets_lines() {
+        let narrow = screen(Layout::Columns, Some(30));
+        let drawn = narrow.draw(table(&narrow));
+        assert!(drawn.lines().all(|line| UnicodeWidthStr::width(line) <= 30), "{drawn}");
+        assert!(drawn.contains("contact/me/street") && drawn.contains("contact/me/city,"), "{drawn}");
+        let narrower = screen(Layout::Columns, Some(20));
+        assert!(narrower.draw(table(&narrower)).starts_with("Peer: b\u{fc}cherei\nSelectors: contact/me/city"));
+    }
+
+    #[test]
+    fn a_reader_who_asked_for_it_gets_lines_without_boxes_or_escapes() {
+        let accessible = screen(Layout::Lines, Some(200));
+        let drawn = accessible.draw(table(&accessible));
+        assert_eq!(
+            drawn,
+            "Peer: b\u{fc}cherei\nSelectors: contact/me/city, contact/me/street\n\nPeer: \u{672c}\u{5c4b}\nSelectors: contact/me/email[2J"
+        );
+    }
+
+    #[test]
+    fn a_purpose_or_state_of_a_newer_program_is_shown_as_it_is() {
+        let screen = screen(Layout::Columns, None);
+        assert_eq!(screen.purpose("DeliveryOfGoods"), "Delivery of goods");
+        assert_eq!(screen.purpose("TeleportationOfGoods"), "TeleportationOfGoods");
+        assert_eq!(screen.term("grant-state", "of_2031"), "of_2031");
+        assert_eq!(screen.term("grant-state", ""), "");
     }
 }

@@ -189,16 +189,18 @@ fn read_request(reader: &mut impl BufRead) -> Option<Request> {
     }
     let mut body = vec![0; length];
     reader.read_exact(&mut body).ok()?;
-    while chunked {
-        let mut size = String::new();
-        reader.read_line(&mut size).ok()?;
-        let mut piece = vec![0; usize::from_str_radix(size.trim(), 16).ok()? + 2];
-        reader.read_exact(&mut piece).ok()?;
-        piece.truncate(piece.len() - 2);
-        if piece.is_empty() {
-            break;
+    if chunked {
+        loop {
+            let mut size = String::new();
+            reader.read_line(&mut size).ok()?;
+            let mut piece = vec![0; usize::from_str_radix(size.trim(), 16).ok()? + 2];
+            reader.read_exact(&mut piece).ok()?;
+            piece.truncate(piece.len() - 2);
+            if piece.is_empty() {
+                break;
+            }
+            body.extend(piece);
         }
-        body.extend(piece);
     }
     Some(Request { method, address, body: String::from_utf8_lossy(&body).into_owned() })
 }
