@@ -1,5 +1,7 @@
 //! The control socket from outside: what callers may do, and what is done with those that may not.
 
+mod together;
+
 use std::{
     io::{Read, Write},
     path::Path,
