@@ -154,13 +154,10 @@ fn start(typed: Vec<OsString>, form: Form, lang: Lang) -> Done<u8> {
     };
     match arguments.verb {
         // The daemon watches for signals itself.
-        Verb::Run(args) => {
-            daemon::logging::start();
-            match threads()?.block_on(daemon::run(node::run_options(&session, args)))? {
-                Farewell::Interrupted => Err(Ending::Interrupted),
-                Farewell::Asked | Farewell::Terminated => Ok(0),
-            }
-        }
+        Verb::Run(args) => match threads()?.block_on(daemon::run(node::run_options(&session, args)))? {
+            Farewell::Interrupted => Err(Ending::Interrupted),
+            Farewell::Asked | Farewell::Terminated => Ok(0),
+        },
         Verb::Demo(args) => {
             let afterwards = if args.keep { demo::Afterwards::Keep } else { demo::Afterwards::Stop };
             let shown = demo::run(afterwards, Messages::of(lang), &mut std::io::stdout());

@@ -312,6 +312,19 @@ mod tests {
     }
 
     #[test]
+    fn a_settings_file_that_is_far_too_large_is_not_read() {
+        let home = tempfile::tempdir().unwrap();
+        settings("shop").write(home.path()).unwrap();
+        let path = home.path().join(FILE);
+        let room = usize::try_from(CONFIG_MAX_BYTES).unwrap() - fs::read(&path).unwrap().len();
+        let padded = |blanks: usize| fs::read_to_string(&path).unwrap() + &"\n".repeat(blanks);
+        fs::write(&path, padded(room)).unwrap();
+        assert_eq!(Settings::load(home.path()).unwrap(), settings("shop"));
+        fs::write(&path, padded(1)).unwrap();
+        assert_eq!(Settings::load(home.path()).unwrap_err().id, "node-home-io");
+    }
+
+    #[test]
     fn a_port_is_remembered_and_another_is_chosen_when_it_is_taken() {
         let home = tempfile::tempdir().unwrap();
         let address = "/ip4/127.0.0.1/tcp/0";

@@ -239,6 +239,7 @@ impl Daemon {
 /// # Errors
 /// The failure to show: why it did not start, or had to stop.
 pub async fn run(options: RunOptions) -> Result<Farewell, Failure> {
+    logging::start();
     hygiene::harden()?;
     let signals = Signals::listen()
         .map_err(|error| NodeRefusal::Internal { what: format!("no signals can be listened to: {error}") })?;

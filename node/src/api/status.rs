@@ -15,6 +15,7 @@ use super::{
     Api,
     errors::{ErrorJson, fact, unexpected},
     input::{Body, bad_parameter},
+    peers::ProblemJson,
     reply::Reply,
 };
 use crate::{
@@ -24,8 +25,11 @@ use crate::{
         hygiene,
         vault_file::Key,
     },
-    messages,
+    messages::{self, Facts},
 };
+
+/// Peers that `status` looks at: it is called often, and a vendor has a hundred thousand of them. Count.
+const PEERS_LOOKED_AT_MAX: u64 = 64;
 
 pub(super) fn routes() -> OpenApiRouter<Api> {
     OpenApiRouter::new()
@@ -64,6 +68,8 @@ pub struct StatusJson {
     store: StoreJson,
     rss_bytes: u64,
     process: u32,
+    /// What went wrong last with a peer that is not connected; only looked for where there are few peers.
+    last_problem: Option<ProblemJson>,
 }
 
 /// How many peers.
@@ -100,6 +106,8 @@ async fn status(State(api): State<Api>) -> Reply<StatusJson> {
         Err(failure) => return Err(failure),
     };
     let store = node.door().store().await.ok_or(NodeRefusal::Stopping {})?;
+    let few = counts.as_ref().is_some_and(|counts| (1..=PEERS_LOOKED_AT_MAX).contains(&counts.peers_paired));
+    let last_problem = if few { last_problem(&api).await? } else { None };
     let count = |of: fn(&StatusView) -> u64| counts.as_ref().map(of);
     Ok(Json(StatusJson {
         name: counts.as_ref().map_or_else(|| node.settings().name.clone(), |counts| counts.name.clone()),
@@ -116,7 +124,14 @@ async fn status(State(api): State<Api>) -> Reply<StatusJson> {
         store: StoreJson { engine: store.engine, bytes: store.size_bytes },
         rss_bytes: hygiene::resident_bytes(),
         process: std::process::id(),
+        last_problem,
     }))
+}
+
+async fn last_problem(api: &Api) -> Result<Option<ProblemJson>, Failure> {
+    let Answer::Peers(peers) = api.ask(Command::Peers).await? else { return Err(unexpected("peers")) };
+    let problems = peers.into_iter().filter(|peer| !peer.online).filter_map(|peer| peer.last_problem);
+    Ok(problems.max_by_key(|(_, at)| *at).map(|(id, at)| ProblemJson::of(id, &Facts::none(), at)))
 }
 
 /// The node has stopped.

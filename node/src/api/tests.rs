@@ -1,5 +1,7 @@
 //! The control socket from outside: what callers may do, and what is done with those that may not.
 
+mod together;
+
 use std::{
     io::{Read, Write},
     path::Path,
@@ -14,7 +16,7 @@ use tokio::{task::JoinHandle, time::timeout};
 use super::server::{Pace, Socket, serve};
 use crate::daemon::{
     Daemon, Farewell, hygiene,
-    limits::{BODY_MAX_BYTES, CONNECTIONS_MAX, IMPORT_MAX_BYTES, WATCHERS_MAX},
+    limits::{BODY_MAX_BYTES, CONNECTIONS_MAX, HEAD_MAX_BYTES, IMPORT_MAX_BYTES, WATCHERS_MAX},
     rig::{Caller, Script, TestHome, call, silent},
 };
 
@@ -95,6 +97,8 @@ async fn what_is_not_well_formed_is_refused_with_its_reason() {
             "bad-shape",
         ),
         ("GET", "/v1/fields", Value::Null, "usage", "node-bad-parameter"),
+        ("GET", "/v1/records?limit=1001", Value::Null, "usage", "node-bad-parameter"),
+        ("GET", "/v1/records?limit=5&limit=6", Value::Null, "usage", "node-bad-parameter"),
         ("GET", "/v1/records?limit=0", Value::Null, "usage", "node-bad-parameter"),
         ("GET", "/v1/records?colour=red", Value::Null, "usage", "node-bad-parameter"),
         ("GET", "/v1/log?since=yesterday", Value::Null, "usage", "node-bad-time"),
@@ -237,6 +241,26 @@ async fn a_body_is_taken_up_to_its_cap_and_no_further() {
         assert!(answer.starts_with("HTTP/1.1 400 ") && answer.contains("node-body-too-large"), "{answer}");
         stream = silent(&node.home.socket());
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn headers_are_read_up_to_their_cap_and_no_further() {
+    let node = Running::new(None).await;
+    let mut caller = Caller::connect(&node.home.socket()).await;
+    let path = |bytes: usize| format!("/v1/records?prefix={}", "x".repeat(bytes));
+    let (status, answer) = caller.try_call("GET", &path(HEAD_MAX_BYTES - 1_024), "").await.unwrap();
+    assert_eq!((status, &answer["error"]["id"]), (400, &json!("bad-path")));
+    let mut stream = silent(&node.home.socket());
+    let answer = tokio::task::spawn_blocking(move || {
+        let head = format!("GET /v1/status HTTP/1.1\r\nhost: allod\r\nx: {}", "y".repeat(2 * HEAD_MAX_BYTES));
+        let _ = stream.write_all(head.as_bytes());
+        let mut answer = String::new();
+        let _ = stream.read_to_string(&mut answer);
+        answer
+    });
+    let answer = timeout(PATIENCE, answer).await.unwrap().unwrap();
+    assert!(answer.is_empty() || answer.starts_with("HTTP/1.1 431 "), "{answer}");
+    assert!(!node.script.seen().contains(&"Status".to_owned()));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -23,7 +23,7 @@ use std::{
 
 use allod_crypto::Vault;
 use allod_protocol::{
-    command::{Answer, Command, Outcome, Ticket},
+    command::{Answer, Command, Ticket},
     effect::{Effect, Message},
     engine::Step,
     event::Event,
@@ -85,11 +85,14 @@ pub trait Machine: Send {
 pub type Opener =
     Box<dyn FnOnce(&dyn View, Now, &mut dyn CryptoRng) -> Result<(Box<dyn Machine>, Step), StoreFault> + Send>;
 
+/// What a caller is told of its command.
+pub type Told = Result<Answer, Failure>;
+
 /// What the thread is asked to do.
 pub enum Order {
     Command {
         command: Command,
-        told: oneshot::Sender<Outcome>,
+        told: oneshot::Sender<Told>,
     },
     /// Drops the engine with its keys and closes all links.
     Lock {
@@ -161,7 +164,7 @@ impl Door {
             TrySendError::Full(_) => Failure::from(Refusal::Busy {}),
             TrySendError::Closed(_) => NodeRefusal::Stopping {}.into(),
         })?;
-        Ok(answer.await.unwrap_or(Err(Refusal::StoreFailed {}))?)
+        answer.await.unwrap_or_else(|_| Err(NodeRefusal::Stopping {}.into()))
     }
 
     /// Locks; returns when the keys are gone. `None` if the thread is.
@@ -248,7 +251,7 @@ struct Running {
     driver: Driver,
     orders: mpsc::Receiver<Order>,
     runtime: Handle,
-    tickets: HashMap<Ticket, oneshot::Sender<Outcome>>,
+    tickets: HashMap<Ticket, oneshot::Sender<Told>>,
     next_ticket: u64,
     /// Whose turn it is when both have something: neither starves the other.
     orders_first: bool,
@@ -337,7 +340,7 @@ impl Running {
         Ok(control)
     }
 
-    fn ticketed(&mut self, command: Command, told: oneshot::Sender<Outcome>) -> Option<Event> {
+    fn ticketed(&mut self, command: Command, told: oneshot::Sender<Told>) -> Option<Event> {
         // Whoever hung up meanwhile (a long poll that ended) is forgotten before anybody is refused.
         if self.tickets.len() >= TICKETS_MAX {
             self.tickets.retain(|_, told| !told.is_closed());
@@ -352,7 +355,7 @@ impl Running {
                 return Some(Event::Command { ticket, command });
             }
         };
-        let _ = told.send(Err(refusal));
+        let _ = told.send(Err(refusal.into()));
         None
     }
 
@@ -379,7 +382,7 @@ impl Running {
             Effect::Reply { ticket, outcome } => {
                 // A caller that hung up loses its answer and nothing else.
                 if let Some(told) = self.tickets.remove(&ticket) {
-                    let _ = told.send(outcome);
+                    let _ = told.send(outcome.map_err(Failure::from));
                 }
             }
             Effect::Happened(happening) => self.driver.ring.push(happening),
@@ -425,7 +428,7 @@ impl Running {
             Order::Lock { done } => {
                 self.close()?;
                 for (_, told) in self.tickets.drain() {
-                    let _ = told.send(Err(Refusal::Locked {}));
+                    let _ = told.send(Err(Refusal::Locked {}.into()));
                 }
                 self.driver.bridge.close_all();
                 let _ = done.send(());
@@ -517,11 +520,15 @@ impl Running {
 
     /// The last words to all who wait.
     fn refuse_everyone(&mut self, ended: &Ended) {
-        let refusal = || match ended {
-            Ended::Store(StoreFault::Full) => Refusal::DiskFull {},
-            Ended::Store(StoreFault::Damaged { .. }) => Refusal::Damaged {},
-            Ended::Store(StoreFault::Io { .. }) | Ended::Engine(_) | Ended::Vault(_) => Refusal::StoreFailed {},
-            Ended::Stopped | Ended::Network => Refusal::Busy {},
+        let refusal = || -> Failure {
+            match ended {
+                Ended::Store(StoreFault::Full) => Refusal::DiskFull {}.into(),
+                Ended::Store(StoreFault::Damaged { .. }) => Refusal::Damaged {}.into(),
+                Ended::Store(StoreFault::Io { .. }) => Refusal::StoreFailed {}.into(),
+                Ended::Vault(failure) => failure.clone(),
+                Ended::Engine(detail) => NodeRefusal::EngineFault { detail: detail.clone() }.into(),
+                Ended::Stopped | Ended::Network => NodeRefusal::Stopping {}.into(),
+            }
         };
         for (_, told) in self.tickets.drain() {
             let _ = told.send(Err(refusal()));

@@ -9,8 +9,8 @@ use allod_protocol::limits::STEP_MAX_BYTES;
 pub const CONNECTIONS_MAX: usize = 64;
 /// Watchers at once: each holds its connection for good, so half of them stay free for commands. Count.
 pub const WATCHERS_MAX: usize = 32;
-/// One request's line and headers: curl sends a few hundred. Bytes.
-pub const HEAD_MAX_BYTES: usize = 16 * 1024;
+/// One request's line and headers: a few hundred paths in one `get`. Bytes.
+pub const HEAD_MAX_BYTES: usize = 64 * 1024;
 /// One request's body: two values of the largest size as Base64, and their paths. Bytes.
 pub const BODY_MAX_BYTES: usize = 1024 * 1024;
 /// One imported file: some years of a bank's or a phone's export. Bytes.

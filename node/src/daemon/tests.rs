@@ -136,6 +136,8 @@ async fn a_vault_that_is_gone_or_damaged_is_said_to_be() {
     bytes[middle] ^= 1;
     fs::write(&vault, bytes).unwrap();
     assert_eq!(refused(home.parts(&script(), None)).await.id, "node-vault-damaged");
+    fs::write(&vault, vec![0; usize::try_from(limits::VAULT_MAX_BYTES).unwrap() + 1]).unwrap();
+    assert_eq!(refused(home.parts(&script(), None)).await.id, "node-vault-damaged");
     fs::remove_file(&vault).unwrap();
     let failure = refused(home.parts(&script(), None)).await;
     assert_eq!((failure.id, failure.code.exit()), ("node-no-vault", 7));
