@@ -24,6 +24,8 @@ mod independent;
 mod log;
 #[path = "vectors/pairing.rs"]
 mod pairing;
+#[path = "vectors/rekey.rs"]
+mod rekey;
 #[path = "vectors/session.rs"]
 mod session;
 

@@ -560,6 +560,37 @@ def protocol_pairing(check, file, _):
         check.refused(case["name"], case["refusal"], taken, un(case["profile"]))
 
 
+def protocol_rekey(check, file, _):
+    part = {name: un(value) for name, value in file.items() if isinstance(value, str) and name != "about"}
+    publics = [xwing_expand(part[f"{side}_seed"])[0] for side in ("inviter", "scanner")]
+    ciphertexts = []
+    for side, public in zip(("inviter", "scanner"), publics):
+        ciphertext, shared = xwing_encapsulate(public, part[f"for_{side}_dice"])
+        check.same(side, shared, file[f"ss_{side}"])
+        check.same(side, xwing_decapsulate(part[f"{side}_seed"], ciphertext), file[f"ss_{side}"])
+        ciphertexts.append(ciphertext)
+    stored = [step["body"]["step"] for step in file["steps"]]
+    routes = stored[0]["Start"]["route"], stored[1]["Reply"]["route"]
+    steps = [{"Start": {"public": publics[0], "route": routes[0]}},
+             {"Reply": {"ciphertext": ciphertexts[0], "public": publics[1], "route": routes[1]}},
+             {"Finish": {"ciphertext": ciphertexts[1]}}, "Done"]
+    said = [encode(BODIES[18], {"generation": 1, "step": step}) for step in steps]
+    for body, step in zip(said, file["steps"]):
+        check.same("body", body, step["bytes"])
+        check.same("body", encode(BODIES[18], read_body(18, body)), step["bytes"])
+        check.same("body", encode(BODIES[18], step["body"]), step["bytes"])
+    context = b"".join(said[:3])
+    check.same("context", sha256(context), file["context_sha256"])
+    rs = hkdf(part["rekey_key"], part["ss_inviter"] + part["ss_scanner"], b"allod/rs-next/1" + sha256(context))
+    keys = schedule(rs)
+    for name, stored_name in (("session_psk",) * 2, ("rekey_key", "rekey_key_after"), ("hint_key",) * 2, ("chain_scanner",) * 2):
+        check.same(name, keys[name], file[stored_name])
+    log = file["inviters_log"]
+    check.same("chain", keys["chain_inviter"], log["chain"])
+    made = chain_step(keys["chain_inviter"], un(log["log"]), log["sequence"])
+    check.same("keys", [key.hex() for key in made], [log[name] for name in ("next_chain", "body_key", "payload_key")])
+
+
 CHECKS = {name.replace("_", "/", 1): act for name, act in globals().items()
           if name.startswith(("crypto_", "protocol_")) and callable(act)}
 

@@ -311,6 +311,8 @@ BODIES = {
     13: Struct(grant=ID, selector=U16, record=Maybe(ID), nonce=ID,
                outcome=Enum(Value=Struct(version=U64), Nothing=None, Refused=None, TooMany=Struct(refused=U32))),
     14: Struct(lines=Many(Struct(grant=ID, selector=U16, purpose=STRING, count=U64, **{"from": U64}, to=U64))),
+    18: Struct(generation=U32, step=Enum(Start=Struct(public=OPEN, route=ID), Reply=Struct(ciphertext=OPEN, public=OPEN, route=ID),
+                                         Finish=Struct(ciphertext=OPEN), Done=None)),
     20: Struct(),
 }
 
@@ -352,6 +354,9 @@ def _within_limits(kind, body):
         return 1 <= len(parts["selectors"]) <= 256 if case == "Selectors" else 1 <= len(parts["cells"]) <= 1000
     if kind == 14:
         return 1 <= len(body["lines"]) <= 256 and all(_is_purpose(line["purpose"]) for line in body["lines"])
+    if kind == 18 and body["step"] != "Done":
+        (_, parts), = body["step"].items()
+        return len(parts.get("public", bytes(1216))) == 1216 and len(parts.get("ciphertext", bytes(1120))) == 1120
     return True
 
 

@@ -3,15 +3,15 @@
 use allod_protocol::{
     codec::Coded,
     command::{Mode, NodeKind},
-    id::{AskId, GrantId, LogId, Pseudonym},
+    id::{AskId, GrantId, LogId, Pseudonym, RouteId},
     path::Selector,
     purpose::Purpose,
     time::Timestamp,
     value::Value,
     wire::body::{
         Acknowledged, Answered, AskEnd, Asked, Body, CellContent, CellRef, Cells, CellsPayload, Closed, Granted,
-        KeysChanged, KeysPayload, Paired, Profile, Purged, Read, Revoked, Served, ServedOutcome, ServedPayload,
-        UseLine, Used, WireBody,
+        KeysChanged, KeysPayload, Paired, Profile, Purged, Read, Rekey, RekeyStep, Revoked, Served, ServedOutcome,
+        ServedPayload, UseLine, Used, WireBody,
     },
 };
 use serde_json::{Value as Json, json};
@@ -140,6 +140,7 @@ fn bodies() -> Vec<(&'static str, Body, Json)> {
         one("Served, refused", served(ServedOutcome::Refused), Body::Served),
         one("Served, too many", served(ServedOutcome::TooMany { refused: 1 }), Body::Served),
         one("Used", Used { lines: vec![use_line()] }, Body::Used),
+        one("Rekey", Rekey { generation: 1, step: RekeyStep::Done }, Body::Rekey),
         one("Closed", Closed {}, Body::Closed),
     ]
 }
@@ -153,7 +154,7 @@ fn the_body_of_every_kind_keeps_to_its_vector() {
         vectors.push(json!({ "name": name, "kind": body.kind(), "body": json, "bytes": hex(&bytes) }));
     }
     let kinds: Vec<u16> = bodies().iter().map(|(_, body, _)| body.kind()).collect();
-    for kind in [1, 2, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 20] {
+    for kind in [1, 2, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 18, 20] {
         assert!(kinds.contains(&kind), "no vector of kind {kind}");
     }
 
@@ -198,6 +199,8 @@ fn beyond_limits() -> Vec<(&'static str, u16, Vec<u8>)> {
         changed.encode()
     };
     let cells = |count: usize| vec![cell(0, None, 1, true); count];
+    let step = |step: RekeyStep| Rekey { generation: 1, step }.encode();
+    let route = RouteId::from_bytes(bytes16("route"));
     let mut unknown_purpose = granted(&["contact/me/city"], Mode::Follow, None).encode();
     // The purpose's first letter becomes a space; the text stays UTF-8.
     let place = unknown_purpose.windows(15).position(|bytes| bytes == b"DeliveryOfGoods").unwrap();
@@ -245,6 +248,9 @@ fn beyond_limits() -> Vec<(&'static str, u16, Vec<u8>)> {
         ("1,001 cells purged", 11, Purged::Cells { grant: grant(), cells: cells(1_001) }.encode()),
         ("no uses", 14, Used { lines: Vec::new() }.encode()),
         ("257 uses", 14, Used { lines: vec![use_line(); 257] }.encode()),
+        ("an X-Wing key of 1,215 bytes", 18, step(RekeyStep::Start { public: vec![0; 1_215], route })),
+        ("no X-Wing key", 18, step(RekeyStep::Reply { ciphertext: vec![0; 1_120], public: Vec::new(), route })),
+        ("an X-Wing ciphertext of 1,121 bytes", 18, step(RekeyStep::Finish { ciphertext: vec![0; 1_121] })),
         ("something after the end", 20, vec![1, 0, 0]),
         ("a body of version 2", 20, vec![2, 0]),
     ]
