@@ -180,7 +180,10 @@ def verify_key(seed):
 
 
 def sign(seed, domain, message):
-    signed = bytes([len(domain)]) + domain + message
+    return sign_plain(seed, bytes([len(domain)]) + domain + message)
+
+
+def sign_plain(seed, signed):
     a, prefix = _secret(seed)
     r = _challenge(prefix, signed)
     big_r, key = _encoded(_multiply(r, BASE)), _encoded(_multiply(a, BASE))
@@ -374,6 +377,7 @@ def xwing_decapsulate(seed, ciphertext):
 # Noise
 
 PATTERNS = {
+    "XX": ((), (), (("e",), ("e", "ee", "s", "es"), ("s", "se"))),
     "XXpsk0": ((), (), (("psk", "e"), ("e", "ee", "s", "es"), ("s", "se"))),
     "KKpsk0": (("s",), ("s",), (("psk", "e", "es", "ss"), ("e", "ee", "se"))),
 }
@@ -400,6 +404,11 @@ class Noise:
     def _mix_key(self, ikm):
         out = hkdf(self.ck, ikm, b"", 64)
         self.ck, self.k, self.n = out[:32], out[32:], 0
+
+    def _mix_ephemeral(self, key):
+        self._mix_hash(key)
+        if self.psk is not None:
+            self._mix_key(key)
 
     def _nonce(self):
         self.n += 1
@@ -429,8 +438,7 @@ class Noise:
         for token in self.messages.pop(0):
             if token == "e":
                 out += x25519(self.e)
-                self._mix_hash(x25519(self.e))
-                self._mix_key(x25519(self.e))
+                self._mix_ephemeral(x25519(self.e))
             elif token == "s":
                 out += self._encrypt(x25519(self.s))
             else:
@@ -444,8 +452,7 @@ class Noise:
                 raise Refused("short")
             if token == "e":
                 self.re, message = message[:32], message[32:]
-                self._mix_hash(self.re)
-                self._mix_key(self.re)
+                self._mix_ephemeral(self.re)
             elif token == "s":
                 self.rs, message = self._decrypt(message[:size]), message[size:]
             else:
