@@ -117,6 +117,12 @@ impl Node {
         Vault::read(&bytes).expect("just written").unlock_open().expect("it has no passphrase")
     }
 
+    /// Writes its keys to a file, for a process of their own.
+    pub fn keep_vault(&self, file: &Path) {
+        let bytes = self.engine.vault_bytes(&mut UnwrapErr(SysRng));
+        std::fs::write(file, bytes.as_slice()).expect("there is room for a small file");
+    }
+
     /// What it calls itself, and its kind.
     pub fn settings(&self) -> Settings {
         self.settings.clone()
