@@ -1,1 +1,3 @@
-//! placeholder
+//! The whole system from outside.
+
+pub mod bench;
