@@ -147,7 +147,12 @@ fn state_allows(relationship: &Relationship, sequence: u64, body: &Body) -> bool
     match relationship.state {
         PeerState::Pending => first || matches!(body, Body::Closed(_)),
         PeerState::Paired => true,
-        PeerState::Frozen => matches!(body, Body::Revoked(_) | Body::Purged(_) | Body::Closed(_)),
-        PeerState::Closed => matches!(body, Body::Revoked(_) | Body::Purged(_) | Body::Closed(_)),
+        // A change of keys that was begun goes on, or what is taken back later could not be opened.
+        PeerState::Frozen => {
+            matches!(body, Body::Revoked(_) | Body::Purged(_) | Body::Closed(_) | Body::Rekey(_))
+        }
+        PeerState::Closed => {
+            matches!(body, Body::Revoked(_) | Body::Purged(_) | Body::Closed(_) | Body::Rekey(_))
+        }
     }
 }

@@ -315,6 +315,12 @@ fn keep_fork_proof(tx: &mut Tx<'_>, log: LogId, sequence: u64, second: &WireEntr
     Ok(())
 }
 
+fn keep_head_proof(tx: &mut Tx<'_>, log: LogId, sequence: u64, second: &SignedHead) -> Result<(), StoreFault> {
+    let first = tx.get_raw(&Key::entry(log, sequence, EntryPart::Header))?.unwrap_or_default();
+    tx.put_raw(&Key::fork_proof(log, sequence), [first, second.encode()].concat());
+    Ok(())
+}
+
 /// The header of an entry that is kept.
 ///
 /// # Errors
@@ -387,7 +393,7 @@ pub enum HeadReceived {
 /// Takes in a head, after the entries that came with it.
 ///
 /// # Errors
-/// [`Stop::Misbehaved`] if it is forged, from the future, or lower than one that we rely on.
+/// [`Stop::Misbehaved`] if it is forged, from the future, or of another log. One that is lower than what we know is never relied on.
 pub fn receive_head(tx: &mut Tx<'_>, relationship: &Relationship, signed: &SignedHead) -> Result<HeadReceived, Stop> {
     use crate::wire::header::HeadError;
     let head = signed.verified(&relationship.their_key(), tx.wall()).map_err(|error| match error {
@@ -398,9 +404,6 @@ pub fn receive_head(tx: &mut Tx<'_>, relationship: &Relationship, signed: &Signe
     if head.log != their.log {
         return Err(Misbehaviour::NotAllowed.into());
     }
-    if their.head.is_some_and(|known| head.sequence < known.sequence) {
-        return Err(Misbehaviour::RolledBack.into());
-    }
     if head.sequence >= their.next {
         return Ok(HeadReceived::Ahead { sequence: head.sequence });
     }
@@ -410,9 +413,10 @@ pub fn receive_head(tx: &mut Tx<'_>, relationship: &Relationship, signed: &Signe
         kept_header(tx, their.log, head.sequence)?.ok_or_else(their_entry_missing)?.hash()
     };
     if kept != head.hash {
+        keep_head_proof(tx, their.log, head.sequence, signed)?;
         return Ok(HeadReceived::Fork);
     }
-    // A head below what we verified is true and says nothing new: its writer has signed more since.
+    // Requests and answers of one session overtake each other. A head below what we verified is true and says nothing new: its writer has signed more since.
     if head.sequence + 1 < their.next || their.head.is_some_and(|known| head.at <= known.at) {
         return Ok(HeadReceived::Old);
     }

@@ -180,7 +180,6 @@ pub fn word(misbehaviour: Misbehaviour) -> &'static str {
     match misbehaviour {
         Misbehaviour::Malformed => "malformed",
         Misbehaviour::Forged => "forged",
-        Misbehaviour::RolledBack => "rolled_back",
         Misbehaviour::NotAllowed => "not_allowed",
         Misbehaviour::FromTheFuture => "from_the_future",
     }

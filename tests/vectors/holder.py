@@ -191,8 +191,6 @@ class Holder:
             raise Refused("from_the_future")
         if log != self.log:
             raise Refused("not_allowed")
-        if self.head and head["sequence"] < self.head["sequence"]:
-            raise Refused("rolled_back")
         if head["sequence"] > len(self.headers):
             return "ahead"
         ours = header_hash(self.headers[head["sequence"] - 1]) if head["sequence"] else bytes(32)

@@ -212,7 +212,8 @@ impl Live {
             Order::Served(order, grant) => self.read_served(tx, &relationship, &grant, &order),
             Order::Used(order) => usage::reported(tx, &relationship, &order),
             Order::Rekey(order) => {
-                if rekey::received(tx, &mut relationship, order.body())? == rekey::Progress::TakenUp {
+                let progress = rekey::received(tx, &mut relationship, order.body())?;
+                if progress == rekey::Progress::TakenUp && relationship.state == PeerState::Paired {
                     rekey::next_epochs(tx, &relationship)?;
                     self.hints.learn(&relationship, tx);
                 }

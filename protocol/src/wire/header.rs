@@ -6,6 +6,7 @@ use allod_crypto::{BadSignature, SigningIdentity, VerifyKey, sha256};
 use serde::{Deserialize, Serialize};
 
 use crate::{
+    codec::Coded,
     id::LogId,
     limits::{CLOCK_AHEAD_MAX, ENTRY_MAX_BYTES},
     time::Timestamp,
@@ -156,6 +157,10 @@ pub struct SignedHead {
     head: Head,
     #[serde(with = "serde_bytes")]
     signature: Vec<u8>,
+}
+
+impl Coded for SignedHead {
+    const MAX_BYTES: usize = 256;
 }
 
 /// Why a head is not relied on.
