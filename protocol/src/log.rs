@@ -377,9 +377,11 @@ pub enum HeadReceived {
     /// We have all entries up to it: it is relied on.
     Level,
     /// Entries up to it are still to come; nothing is relied on.
-    Ahead { sequence: u64 },
-    /// Older than, or as old as, what we rely on.
+    Ahead,
+    /// As old as what we rely on.
     Old,
+    /// Of the same history, and lower than what we rely on: it is not relied on.
+    Lower,
     /// It contradicts what the same writer signed before.
     Fork,
 }
@@ -387,7 +389,7 @@ pub enum HeadReceived {
 /// Takes in a head, after the entries that came with it.
 ///
 /// # Errors
-/// [`Stop::Misbehaved`] if it is forged, from the future, or lower than one that we rely on.
+/// [`Stop::Misbehaved`] if it is forged or from the future.
 pub fn receive_head(tx: &mut Tx<'_>, relationship: &Relationship, signed: &SignedHead) -> Result<HeadReceived, Stop> {
     use crate::wire::header::HeadError;
     let head = signed.verified(&relationship.their_key(), tx.wall()).map_err(|error| match error {
@@ -398,11 +400,8 @@ pub fn receive_head(tx: &mut Tx<'_>, relationship: &Relationship, signed: &Signe
     if head.log != their.log {
         return Err(Misbehaviour::NotAllowed.into());
     }
-    if their.head.is_some_and(|known| head.sequence < known.sequence) {
-        return Err(Misbehaviour::RolledBack.into());
-    }
     if head.sequence >= their.next {
-        return Ok(HeadReceived::Ahead { sequence: head.sequence });
+        return Ok(HeadReceived::Ahead);
     }
     let kept = if head.sequence == 0 {
         [0; 32]
@@ -410,7 +409,12 @@ pub fn receive_head(tx: &mut Tx<'_>, relationship: &Relationship, signed: &Signe
         kept_header(tx, their.log, head.sequence)?.ok_or_else(their_entry_missing)?.hash()
     };
     if kept != head.hash {
+        let first = tx.get_raw(&Key::entry(their.log, head.sequence, EntryPart::Header))?.unwrap_or_default();
+        tx.put_raw(&Key::fork_proof(their.log, head.sequence), [first, signed.encode()].concat());
         return Ok(HeadReceived::Fork);
+    }
+    if their.head.is_some_and(|known| head.sequence < known.sequence) {
+        return Ok(HeadReceived::Lower);
     }
     // A head below what we verified is true and says nothing new: its writer has signed more since.
     if head.sequence + 1 < their.next || their.head.is_some_and(|known| head.at <= known.at) {

@@ -38,8 +38,6 @@ pub enum Misbehaviour {
     Malformed,
     /// A signature, seal or hash that does not hold.
     Forged,
-    /// Older than what it showed before.
-    RolledBack,
     /// Something that its side may not do.
     NotAllowed,
     /// A time too far ahead of our clock.
@@ -52,7 +50,7 @@ impl Misbehaviour {
     pub const fn line(self) -> &'static str {
         match self {
             Self::FromTheFuture => "peer-clock",
-            Self::Malformed | Self::Forged | Self::RolledBack | Self::NotAllowed => "peer-misbehaved",
+            Self::Malformed | Self::Forged | Self::NotAllowed => "peer-misbehaved",
         }
     }
 }

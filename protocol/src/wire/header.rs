@@ -6,6 +6,7 @@ use allod_crypto::{BadSignature, SigningIdentity, VerifyKey, sha256};
 use serde::{Deserialize, Serialize};
 
 use crate::{
+    codec::Coded,
     id::LogId,
     limits::{CLOCK_AHEAD_MAX, ENTRY_MAX_BYTES},
     time::Timestamp,
@@ -157,6 +158,8 @@ pub struct SignedHead {
     #[serde(with = "serde_bytes")]
     signature: Vec<u8>,
 }
+
+impl Coded for SignedHead {}
 
 /// Why a head is not relied on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
