@@ -121,6 +121,7 @@ pub struct World {
     queue: BTreeMap<(u64, u64), Coming>,
     sequence: u64,
     chance: Dice,
+    known: BTreeMap<(NodeId, String), Vec<String>>,
     answers: BTreeMap<u64, Outcome>,
     asked: BTreeMap<u64, Process>,
     /// Nodes whose disk was tampered with: they may report damage.
@@ -145,6 +146,7 @@ impl World {
             queue: BTreeMap::new(),
             sequence: 0,
             chance: Dice::stream(seed, "network"),
+            known: BTreeMap::new(),
             answers: BTreeMap::new(),
             asked: BTreeMap::new(),
             may_be_damaged: BTreeSet::new(),
@@ -249,6 +251,14 @@ impl World {
     /// The node crashes when it has passed this many more boundaries: before a commit, and before and after each effect.
     pub fn crash_after(&mut self, id: NodeId, boundaries: u64) {
         self.nodes[id.0].crashes_after = Some(boundaries);
+    }
+
+    /// Starts a node again if it crashed, and takes back a crash that was planned and did not come. Whether it had crashed.
+    pub fn recover(&mut self, id: NodeId) -> bool {
+        let crashed = !self.runs(id);
+        self.nodes[id.0].crashes_after = None;
+        self.start(id);
+        crashed
     }
 
     /// Notes that a fault happened.
@@ -545,6 +555,10 @@ impl World {
     fn perform(&mut self, id: NodeId, effect: Effect) -> Result<(), Gone> {
         let now_us = self.now_us;
         let process = self.nodes[id.0].process();
+        if self.trace.is_read() && !matches!(effect, Effect::Reply { .. }) {
+            let words = format!("{} {}", self.nodes[id.0].name, effect_in_words(&effect));
+            self.trace.say(now_us, || words);
+        }
         match effect {
             Effect::Reply { ticket, outcome } => {
                 if self.trace.is_read() {
@@ -553,7 +567,7 @@ impl World {
                 }
                 self.answers.insert(ticket.0, outcome);
             }
-            Effect::Happened(happening) => self.happened.push((id, happening)),
+            Effect::Happened(happening) => self.happens(id, happening),
             Effect::Send { errand, link, channel, message } => {
                 if let Some(bytes) = self.bytes_of(id, message)? {
                     self.send(process, errand, link, channel, bytes);
@@ -587,6 +601,27 @@ impl World {
             }
         }
         Ok(())
+    }
+
+    fn happens(&mut self, id: NodeId, happening: Happening) {
+        if happening.event == "field_changed"
+            && let Some(peer) = &happening.peer
+        {
+            for path in happening.selectors.iter().filter(|selector| !selector.contains('*')) {
+                let Some(value) = self.peek_named(id, peer, path) else { continue };
+                let known = self.known.entry((id, path.clone())).or_default();
+                if known.last() != Some(&value) {
+                    known.push(value);
+                }
+            }
+        }
+        self.happened.push((id, happening));
+    }
+
+    /// Every value of a field that a node ever was in a position to read, in order.
+    #[must_use]
+    pub fn known_to(&self, id: NodeId, path: &str) -> Vec<String> {
+        self.known.get(&(id, path.to_owned())).cloned().unwrap_or_default()
     }
 
     fn bytes_of(&mut self, id: NodeId, message: Message) -> Result<Option<Vec<u8>>, Gone> {
@@ -850,5 +885,27 @@ fn in_words(event: &Event) -> String {
         Event::Hint { topic, .. } => format!("a hint on topic {topic}"),
         Event::VaultReplaced => "its vault is replaced".to_owned(),
         Event::Closing => "closing".to_owned(),
+    }
+}
+
+fn effect_in_words(effect: &Effect) -> String {
+    let message = |message: &Message| match message {
+        Message::Bytes(_) => "a handshake",
+        Message::Sync { .. } | Message::SyncAnswer { .. } => "news",
+    };
+    match effect {
+        Effect::Reply { ticket, .. } => format!("answers command {}", ticket.0),
+        Effect::Happened(happening) => format!("tells its watchers: {} {:?}", happening.event, happening.peer),
+        Effect::Dial { errand, addresses } => format!("dials {addresses:?} for errand {errand}"),
+        Effect::Close { link } => format!("closes link {link}"),
+        Effect::Protect { link } => format!("protects link {link}"),
+        Effect::Send { errand, link, message: what, .. } => {
+            format!("sends {} over link {link} for errand {errand}", message(what))
+        }
+        Effect::Answer { exchange, message: what } => format!("answers request {exchange} with {}", message(what)),
+        Effect::Refuse { exchange } => format!("refuses request {exchange}"),
+        Effect::Publish { topic, .. } => format!("hints on topic {topic}"),
+        Effect::Subscribe { topics } => format!("listens to {} topics", topics.len()),
+        Effect::ReplaceVault => "replaces its vault".to_owned(),
     }
 }
