@@ -863,10 +863,10 @@ impl Together {
     }
 }
 
-/// A span in the world's unit.
+/// A span in the world's unit, rounded up: nobody is woken too early.
 #[must_use]
 pub fn micros(span: Duration) -> u64 {
-    u64::try_from(span.as_micros()).unwrap_or(u64::MAX / 4)
+    u64::try_from(span.as_nanos().div_ceil(1_000)).unwrap_or(u64::MAX).min(u64::MAX / 4)
 }
 
 fn in_words(event: &Event) -> String {
