@@ -112,12 +112,13 @@ impl Contacts {
         }
     }
 
-    /// The peer is gone.
+    /// The peer is gone. If nothing was in order since it was lost before, the wait grows: it may be refusing what we say.
     pub fn lost(&mut self, peer: RelationshipId, running: Duration, dice: &mut dyn CryptoRng) {
         if let Some(contact) = self.wanted.get_mut(&peer)
             && contact.next.is_none()
         {
             contact.next = Some(running + backoff(contact.failures, dice) / 4);
+            contact.failures = contact.failures.saturating_add(1);
         }
     }
 
@@ -194,6 +195,11 @@ mod tests {
         assert_eq!(contacts.next_at(), None, "connected");
         contacts.lost(peer, Duration::ZERO, &mut dice);
         assert!(contacts.next_at().unwrap() <= Duration::from_millis(250));
+        for _ in 0..6 {
+            contacts.connected(peer);
+            contacts.lost(peer, Duration::ZERO, &mut dice);
+        }
+        assert!(contacts.next_at().unwrap() >= Duration::from_secs(4), "lost again and again, and nothing in between");
     }
 
     #[test]

@@ -571,7 +571,13 @@ impl Live {
             _ => tx.effect(Effect::Refuse { exchange }),
         }
         self.next_pairing = Some(tx.now.running);
+        self.look_at_ends(tx);
         Ok(())
+    }
+
+    /// Something that ends may be new.
+    fn look_at_ends(&mut self, tx: &Tx<'_>) {
+        self.ends_at = Some(self.ends_at.map_or(tx.wall(), |at| at.min(tx.wall())));
     }
 
     fn pairing_work(&mut self, tx: &mut Tx<'_>, id: crate::id::InvitationId, work: PairingWork) {
@@ -582,6 +588,7 @@ impl Live {
             tx.effect(Effect::Send { errand, link, channel: Channel::Pair, message });
         }
         self.next_pairing = Some(tx.now.running);
+        self.look_at_ends(tx);
     }
 
     fn answered(&mut self, tx: &mut Tx<'_>, errand: u64, bytes: &[u8]) -> Result<(), Stop> {

@@ -19,6 +19,7 @@ use crate::{
     job::{Announce, Job},
     limits::{LEASE_MAX, LEASE_MIN},
     log::{self, KnownHead},
+    pairing::erase_unconfirmed,
     path::{FieldPath, Kind, RecordId, RecordPath, Selector},
     refusal::Refusal,
     relationship::{PeerRef, Relationship},
@@ -679,7 +680,8 @@ fn sample_path(selector: &Selector) -> FieldPath {
     }
 }
 
-/// Grants whose end has come: ours are closed, those of others once their owner's head confirms it. Returns when to look again.
+/// Grants whose end has come: ours are closed, those of others once their owner's head confirms it. So are pairings that nobody confirmed.
+/// Returns when to look again.
 ///
 /// # Errors
 /// [`Stop::Fault`].
@@ -689,17 +691,22 @@ pub fn end_what_is_over(tx: &mut Tx<'_>) -> Result<Option<Timestamp>, Stop> {
     for (key, row) in rows {
         let at = end_time(&key);
         if at > tx.wall() {
-            return Ok(Some(at));
+            break;
         }
         tx.delete(&key);
         let id = GrantId::from_bytes(key.sixteen(9));
         let Some(relationship) = Relationship::find(tx, row.relationship)? else { continue };
+        if erase_unconfirmed(tx, &relationship, tx.now)? {
+            continue;
+        }
         let Some(mut grant) = Grant::find(tx, relationship.id, id)?.filter(|grant| grant.ended.is_none()) else {
             continue;
         };
         let end = grant.not_after.unwrap_or(at);
         if grant.direction == Direction::Given {
             crate::grant::close_expired(tx, &mut grant, end)?;
+            // The other side keeps its keys until it hears a head of after the end.
+            tx.touch(relationship.id);
             continue;
         }
         let confirmed = log::theirs(tx, &relationship)?.head.is_some_and(|head| head.at >= end);

@@ -383,9 +383,11 @@ pub enum HeadReceived {
     /// We have all entries up to it: it is relied on.
     Level,
     /// Entries up to it are still to come; nothing is relied on.
-    Ahead { sequence: u64 },
-    /// Older than, or as old as, what we rely on.
+    Ahead,
+    /// As old as what we rely on.
     Old,
+    /// Of the same history, and lower than what we rely on: it is not relied on.
+    Lower,
     /// It contradicts what the same writer signed before.
     Fork,
 }
@@ -405,7 +407,7 @@ pub fn receive_head(tx: &mut Tx<'_>, relationship: &Relationship, signed: &Signe
         return Err(Misbehaviour::NotAllowed.into());
     }
     if head.sequence >= their.next {
-        return Ok(HeadReceived::Ahead { sequence: head.sequence });
+        return Ok(HeadReceived::Ahead);
     }
     let kept = if head.sequence == 0 {
         [0; 32]
@@ -416,7 +418,11 @@ pub fn receive_head(tx: &mut Tx<'_>, relationship: &Relationship, signed: &Signe
         keep_head_proof(tx, their.log, head.sequence, signed)?;
         return Ok(HeadReceived::Fork);
     }
-    // Requests and answers of one session overtake each other. A head below what we verified is true and says nothing new: its writer has signed more since.
+    if their.head.is_some_and(|known| head.sequence < known.sequence) {
+        return Ok(HeadReceived::Lower);
+    }
+    // Requests and answers of one session overtake each other. A head below what we verified is true and says nothing new: its writer has
+    // signed more since.
     if head.sequence + 1 < their.next || their.head.is_some_and(|known| head.at <= known.at) {
         return Ok(HeadReceived::Old);
     }

@@ -9,7 +9,8 @@ use serde::{Deserialize, Serialize};
 use crate::{
     codec::Coded,
     command::PeerState,
-    id::{LogId, Pseudonym, RelationshipId, RouteId},
+    grant::EndRow,
+    id::{GrantId, LogId, Pseudonym, RelationshipId, RouteId},
     limits::PETNAME_MAX_BYTES,
     path::RecordPath,
     refusal::Refusal,
@@ -171,6 +172,8 @@ impl Relationship {
             pseudonym_key: StoredKey::keep(&allod_crypto::SecretKey::random(&mut *tx.dice)),
         };
         relationship.save(tx);
+        let end = EndRow { relationship: relationship.id, tries: 0 };
+        tx.put(&Key::end(pending_until, GrantId::from_bytes(*relationship.id.as_bytes())), &end);
         tx.put(&Key::petname(tx.petname_tag(&relationship.petname)), &PeerRef(relationship.id));
         tx.put(&Key::route(new.my_route), &PeerRef(relationship.id));
         let mine = new.keys.chain_of(new.side.role()).to_bytes();

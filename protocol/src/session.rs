@@ -27,6 +27,9 @@ use crate::{
 /// About how many bytes of entries go into one message: the other side's commit stays short.
 const SYNC_BUDGET_BYTES: usize = 384 * 1024;
 
+/// Peers whose newest signed time is kept in memory.
+const HEARD_MAX: usize = 4_096;
+
 /// One live session.
 #[derive(Debug)]
 pub struct Session {
@@ -47,8 +50,8 @@ pub struct Session {
     pub have: u64,
     /// How far we sent it in this session.
     sent: u64,
-    /// The other side's newest signed time, and when it came.
-    heard: Option<(Timestamp, Duration)>,
+    /// The other side said in this session how far it has our log.
+    told: bool,
     /// How often a head must be renewed for the shortest lease that we give here; none if no lease is given.
     pub renew_every: Option<Duration>,
     /// When we last signed a head here.
@@ -71,6 +74,9 @@ pub struct Sessions {
     newest: BTreeMap<RelationshipId, SessionId>,
     hellos: BTreeMap<u64, Hello>,
     requests: BTreeMap<u64, (SessionId, u64)>,
+    /// The newest signed time of each peer that was heard in this run, and when it came. It outlives sessions, so that a clock that is
+    /// turned back lengthens no lease by cutting a line.
+    heard: BTreeMap<RelationshipId, (Timestamp, Duration)>,
 }
 
 /// `name ‖ route of whoever answers ‖ route of whoever asks ‖ role of whoever asks ‖ generation`.
@@ -176,7 +182,7 @@ impl Sessions {
             wanted: false,
             have: 0,
             sent: 0,
-            heard: None,
+            told: false,
             renew_every: None,
             renewed: running,
         };
@@ -395,30 +401,43 @@ impl Sessions {
         Ok(Some(message))
     }
 
-    /// The other side says how far it has our log; what was sent beyond that and is not under way is sent again.
-    pub fn acknowledged(&mut self, id: SessionId, have: u64) {
-        if let Some(session) = self.live.get_mut(&id) {
-            session.have = session.have.max(have);
-            if !session.under_way {
-                session.sent = session.have;
-            }
+    /// The other side says how far it has our log. Returns whether there is more to send: what it never got, or what follows after it
+    /// took something in. What it did not take although it came is not sent again and again.
+    pub fn acknowledged(&mut self, id: SessionId, have: u64, next: u64) -> bool {
+        let Some(session) = self.live.get_mut(&id) else { return false };
+        let progress = have > session.have || !session.told;
+        if !session.told {
+            // What it has in truth: a home that was put back has less than it said in an earlier session.
+            session.told = true;
+            session.have = have;
+            session.sent = have;
         }
+        let unsent = session.sent + 1 < next;
+        session.have = session.have.max(have);
+        if !session.under_way {
+            session.sent = session.have;
+        }
+        unsent || (progress && session.have + 1 < next)
     }
 
     /// The other side's newest signed time.
-    pub fn heard(&mut self, id: SessionId, at: Timestamp, running: Duration) {
-        if let Some(session) = self.live.get_mut(&id)
-            && session.heard.is_none_or(|(known, _)| at > known)
-        {
-            session.heard = Some((at, running));
+    pub fn heard(&mut self, relationship: RelationshipId, at: Timestamp, running: Duration) {
+        if self.heard.get(&relationship).is_some_and(|(known, _)| at <= *known) {
+            return;
         }
+        if self.heard.len() >= HEARD_MAX && !self.heard.contains_key(&relationship) {
+            // The one that was heard longest ago goes: its stored head still stands.
+            if let Some(oldest) = self.heard.iter().min_by_key(|(_, (_, came))| *came).map(|(id, _)| *id) {
+                self.heard.remove(&oldest);
+            }
+        }
+        self.heard.insert(relationship, (at, running));
     }
 
     /// What time it is towards a peer at least: its newest signed time, and what passed since.
     #[must_use]
     pub fn time_at_least(&self, relationship: RelationshipId, running: Duration) -> Option<Timestamp> {
-        let session = self.live.get(self.newest.get(&relationship)?)?;
-        session.heard.map(|(at, came)| at.after(running.saturating_sub(came)))
+        self.heard.get(&relationship).map(|(at, came)| at.after(running.saturating_sub(*came)))
     }
 
     /// Sessions whose heads are to be renewed by now become wanted. Returns when the next is due.

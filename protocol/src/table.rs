@@ -94,7 +94,7 @@ tables! {
     Due = b'D', Tight;
     /// Entries with a payload of a grant that the peer does not have yet.
     Flights = b'q', Tight;
-    /// When grants end, in order of time.
+    /// When grants end, and pairings that nobody confirms, in order of time.
     Ends = b'e', Tight;
     /// Asks, both ways.
     Asks = b'A', Tight;

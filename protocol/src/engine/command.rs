@@ -434,7 +434,7 @@ impl Live {
             delivery::cut(tx, relationship, &mut row)?;
         }
         self.plan_renewal(tx, relationship)?;
-        self.ends_at = Some(self.ends_at.map_or(tx.wall(), |at| at.min(tx.wall())));
+        self.look_at_ends(tx);
         holding::tell(tx, relationship, "granted", Some(&row), tx.wall());
         let sequence = log::own(tx, relationship)?.next - 1;
         let lease_until = row.lease().map(|lease| {

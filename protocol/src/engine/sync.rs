@@ -130,31 +130,35 @@ impl Live {
             }
         }
         let mut relationship = Relationship::load(tx, id)?;
+        let mut wanted = !sync.entries.is_empty();
         for have in &sync.have {
             match log::acknowledge(tx, &relationship, have)? {
                 AcknowledgedChange::Nothing => {}
                 AcknowledgedChange::Through { now, .. } => self.arrived(tx, &relationship, now)?,
                 AcknowledgedChange::BeyondUs => self.freeze(tx, &mut relationship, Freeze::WeAreOlder),
             }
-            self.sessions.acknowledged(session, have.sequence);
+            let next = log::own(tx, &relationship)?.next;
+            wanted |= self.sessions.acknowledged(session, have.sequence, next);
+            // What is sent next goes over the newest session, whichever brought this.
+            if let Some(newest) = self.sessions.of(id).filter(|newest| *newest != session) {
+                wanted |= self.sessions.acknowledged(newest, have.sequence, next);
+            }
         }
-        let own = log::own(tx, &relationship)?;
-        let their = log::theirs(tx, &relationship)?;
-        let mut wanted = !sync.entries.is_empty();
         for head in &sync.heads {
             match log::receive_head(tx, &relationship, head)? {
-                HeadReceived::Level => self.had_its_word(tx, id)?,
-                HeadReceived::Ahead { sequence } => wanted |= sequence >= their.next,
-                HeadReceived::Old => self.had_its_word(tx, id)?,
+                HeadReceived::Level | HeadReceived::Old => self.had_its_word(tx, id)?,
+                // It sends what is missing once it hears how far we are. A lower one came late, or from a home that was put back.
+                HeadReceived::Ahead | HeadReceived::Lower => {}
                 HeadReceived::Fork => self.freeze(tx, &mut relationship, Freeze::Forked),
             }
         }
         if let Some(head) = log::theirs(tx, &relationship)?.head {
-            self.sessions.heard(session, head.at, tx.now.running);
+            self.sessions.heard(id, head.at, tx.now.running);
         }
         self.contacts.reached(id);
-        if let Some(known) = self.sessions.get_mut(session) {
-            known.wanted |= wanted || known.have + 1 < own.next;
+        let newest = self.sessions.of(id).unwrap_or(session);
+        if let Some(known) = self.sessions.get_mut(newest) {
+            known.wanted |= wanted;
         }
         Ok(())
     }
@@ -201,7 +205,7 @@ impl Live {
             }
             Order::Granted(order) => {
                 holding::granted(tx, &relationship, &order)?;
-                self.ends_at = Some(self.ends_at.map_or(tx.wall(), |at| at.min(tx.wall())));
+                self.look_at_ends(tx);
                 Ok(())
             }
             Order::Keys(order, mut grant) => holding::keys(tx, &mut grant, &order),

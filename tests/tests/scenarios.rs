@@ -1,0 +1,14 @@
+//! Whole stories, in whole sentences, against whole nodes.
+
+mod scenarios {
+    mod asking;
+    mod crashing;
+    mod hostile;
+    mod keeping;
+    mod lending;
+    mod lines;
+    mod pairing;
+    mod reading;
+    mod removing;
+    mod revoking;
+}

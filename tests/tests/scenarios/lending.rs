@@ -1,0 +1,322 @@
+//! Lending: the modes, columns, several vendors, both directions.
+
+use std::time::Duration;
+
+use allod_protocol::{
+    command::{Command, Delivery, Direction, GrantState, Mode},
+    path::RecordPath,
+    refusal::{Code, Refusal},
+    table::Table,
+};
+use allod_tests::{
+    World,
+    network::NodeId,
+    story::{Terms, set},
+};
+
+const DAY: Duration = Duration::from_secs(86_400);
+
+fn mode(mode: Mode) -> Terms {
+    Terms { mode, ..Terms::default() }
+}
+
+#[test]
+fn a_vendor_reads_what_is_lent_follows_changes_and_nothing_after_the_revocation() {
+    let mut world = World::seeded(7);
+    let (alice, shop) = world.paired("alice", "shop");
+    world.set(alice, "contact/me/city", "Paris");
+    let grant = world.grant(alice, shop, ["contact/me/city"]);
+    assert_eq!(world.text(shop, alice, "contact/me/city"), "Paris");
+    world.set(alice, "contact/me/city", "Lyon");
+    assert_eq!(world.text(shop, alice, "contact/me/city"), "Lyon");
+    world.revoke(alice, &grant);
+    world.set(alice, "contact/me/city", "Marseille");
+    world.settle();
+    assert_eq!(world.refused(shop, alice, "contact/me/city"), Code::Revoked);
+    assert_eq!(world.known_to(shop, "contact/me/city"), ["Paris", "Lyon"]);
+    assert_eq!(world.own(alice, "contact/me/city"), "Marseille");
+    world.verify(alice);
+    world.verify(shop);
+}
+
+#[test]
+fn pairing_grants_nothing() {
+    let mut world = World::seeded(8);
+    let (alice, shop) = world.paired("alice", "shop");
+    world.set(alice, "contact/me/city", "Paris");
+    world.settle();
+    assert_eq!(world.refused(shop, alice, "contact/me/city"), Code::NoGrant);
+    assert!(world.grants(alice, Direction::Given).is_empty());
+    assert!(world.grants(shop, Direction::Held).is_empty());
+}
+
+#[test]
+fn only_what_was_lent_can_be_read() {
+    let mut world = World::seeded(9);
+    let (alice, shop) = world.paired("alice", "shop");
+    world.set(alice, "contact/me/city", "Paris");
+    world.set(alice, "contact/me/street", "3 rue des Lilas");
+    world.grant(alice, shop, ["contact/me/city"]);
+    world.settle();
+    assert_eq!(world.text(shop, alice, "contact/me/city"), "Paris");
+    assert_eq!(world.refused(shop, alice, "contact/me/street"), Code::NoGrant);
+    assert_eq!(world.refused(shop, alice, "contact/you/city"), Code::NoGrant);
+}
+
+fn cells(world: &World, node: NodeId) -> usize {
+    world.nodes[node.0].disk.rows().keys().filter(|key| Table::of(key) == Some(Table::Cells)).count()
+}
+
+#[test]
+fn the_three_modes_differ() {
+    let mut world = World::seeded(10);
+    let (alice, shop) = world.paired("alice", "shop");
+    for field in ["follow", "once", "reference"] {
+        world.set(alice, &format!("contact/me/{field}"), "old");
+    }
+    world.grant_on(alice, shop, ["contact/me/follow"], mode(Mode::Follow));
+    world.grant_on(alice, shop, ["contact/me/once"], mode(Mode::Once));
+    world.settle();
+    assert_eq!(cells(&world, shop), 2);
+    world.grant_on(alice, shop, ["contact/me/reference"], mode(Mode::Reference));
+    for field in ["follow", "once", "reference"] {
+        assert_eq!(world.text(shop, alice, &format!("contact/me/{field}")), "old");
+        world.set(alice, &format!("contact/me/{field}"), "new");
+    }
+    world.settle();
+    assert_eq!(world.text(shop, alice, "contact/me/follow"), "new");
+    assert_eq!(world.text(shop, alice, "contact/me/once"), "old");
+    assert_eq!(world.text(shop, alice, "contact/me/reference"), "new");
+    assert_eq!(cells(&world, shop), 2, "a reference leaves no cell at the vendor's");
+
+    world.stop(alice);
+    world.settle();
+    assert_eq!(world.text(shop, alice, "contact/me/follow"), "new");
+    assert_eq!(world.text(shop, alice, "contact/me/once"), "old");
+    assert_eq!(world.refused(shop, alice, "contact/me/reference"), Code::Unreachable);
+}
+
+#[test]
+fn once_is_the_version_of_the_moment_of_lending_also_if_the_peer_was_away() {
+    let mut world = World::seeded(11);
+    let (alice, shop) = world.paired("alice", "shop");
+    world.set(alice, "contact/me/city", "Paris");
+    world.set(alice, "transaction/1/amount", "1");
+    world.set(alice, "transaction/2/amount", "2");
+    world.stop(shop);
+    world.settle();
+    let given = world.granted(alice, shop, &["contact/me/city", "transaction/*/amount"], mode(Mode::Once));
+    assert_eq!(given.told[0].state, Delivery::Queued);
+    world.set(alice, "contact/me/city", "Lyon");
+    world.set(alice, "transaction/1/amount", "100");
+    world.set(alice, "transaction/3/amount", "3");
+    world.start(shop);
+    world.run_for(Duration::from_secs(400));
+    assert_eq!(world.text(shop, alice, "contact/me/city"), "Paris");
+    assert_eq!(world.column(shop, alice, "transaction", "amount"), ["1", "2"]);
+    assert_eq!(world.known_to(shop, "contact/me/city"), ["Paris"]);
+}
+
+#[test]
+fn a_column_brings_later_records_too_and_no_record_ids() {
+    let mut world = World::seeded(12);
+    let (alice, bank) = world.paired("alice", "bank");
+    for day in 10..30 {
+        world.set(alice, &format!("transaction/2026-03-{day}/amount"), &format!("{day}.50"));
+    }
+    world.grant(alice, bank, ["transaction/*/amount"]);
+    world.settle();
+    let expected: Vec<String> = (10..30).map(|day| format!("{day}.50")).collect();
+    assert_eq!(world.column(bank, alice, "transaction", "amount"), expected);
+    let listed = world.listed(bank, alice, "transaction");
+    assert!(listed.iter().all(|(id, _)| id.starts_with("transaction/p-")), "{listed:?}");
+    world.set(alice, "transaction/2026-04-01/amount", "99.50");
+    world.settle();
+    assert!(world.column(bank, alice, "transaction", "amount").contains(&"99.50".to_owned()));
+    assert_eq!(world.refused(bank, alice, "transaction/2026-04-01/amount"), Code::NoGrant);
+}
+
+#[test]
+fn two_vendors_see_one_record_under_different_pseudonyms() {
+    let mut world = World::seeded(13);
+    let (alice, bank) = world.paired("alice", "bank");
+    let shop = world.vendor("shop");
+    world.pair(alice, shop);
+    world.set(alice, "transaction/7/amount", "7");
+    world.grant(alice, bank, ["transaction/*/amount"]);
+    world.grant(alice, shop, ["transaction/*/amount"]);
+    world.settle();
+    let (at_bank, at_shop) = (world.listed(bank, alice, "transaction"), world.listed(shop, alice, "transaction"));
+    assert_eq!((at_bank.len(), at_shop.len()), (1, 1));
+    assert_ne!(at_bank[0].0, at_shop[0].0);
+}
+
+#[test]
+fn a_column_of_ids_tells_the_ids_that_it_lends() {
+    let mut world = World::seeded(14);
+    let (alice, bank) = world.paired("alice", "bank");
+    world.set(alice, "transaction/rent/amount", "700");
+    world.grant(alice, bank, ["transaction/*/id"]);
+    world.settle();
+    assert_eq!(world.column(bank, alice, "transaction", "id"), ["rent"]);
+    world.set(alice, "transaction/food/amount", "30");
+    world.settle();
+    assert_eq!(world.column(bank, alice, "transaction", "id"), ["food", "rent"]);
+    let record: RecordPath = "transaction/food".parse().unwrap();
+    world.remove(alice, &record.to_string());
+    world.settle();
+    assert_eq!(world.column(bank, alice, "transaction", "id"), ["rent"]);
+}
+
+#[test]
+fn one_change_reaches_three_vendors_and_revoking_one_leaves_two() {
+    let mut world = World::seeded(15);
+    let alice = world.person("alice");
+    let vendors: Vec<NodeId> = ["bank", "shop", "post"].map(|name| world.vendor(name)).to_vec();
+    world.set(alice, "contact/me/city", "Paris");
+    let mut grants = Vec::new();
+    for vendor in &vendors {
+        world.pair(alice, *vendor);
+        grants.push(world.grant(alice, *vendor, ["contact/me/city"]));
+    }
+    world.set(alice, "contact/me/city", "Lyon");
+    world.settle();
+    for vendor in &vendors {
+        assert_eq!(world.text(*vendor, alice, "contact/me/city"), "Lyon");
+    }
+    world.revoke(alice, &grants[1]);
+    world.set(alice, "contact/me/city", "Nice");
+    world.settle();
+    assert_eq!(world.text(vendors[0], alice, "contact/me/city"), "Nice");
+    assert_eq!(world.refused(vendors[1], alice, "contact/me/city"), Code::Revoked);
+    assert_eq!(world.text(vendors[2], alice, "contact/me/city"), "Nice");
+}
+
+#[test]
+fn the_vendor_lends_back_what_it_knows() {
+    let mut world = World::seeded(16);
+    let (alice, shop) = world.paired("alice", "shop");
+    world.set(shop, "transaction/order-7/amount", "42.00");
+    world.grant(shop, alice, ["transaction/order-7/amount"]);
+    world.settle();
+    let field = world.read(alice, shop, "transaction/order-7/amount").unwrap();
+    assert_eq!(field.value.to_string(), "42.00");
+    assert_eq!(field.source, "peer:shop");
+    assert_eq!(world.grants(alice, Direction::Held).len(), 1);
+    assert_eq!(world.grants(shop, Direction::Given).len(), 1);
+}
+
+#[test]
+fn a_grant_ends_at_its_end_on_both_sides_and_is_purged() {
+    let mut world = World::seeded(17);
+    let (alice, shop) = world.paired("alice", "shop");
+    world.set(alice, "contact/me/city", "Paris");
+    let terms = Terms { until: Some(Duration::from_secs(60)), ..Terms::default() };
+    let grant = world.grant_on(alice, shop, ["contact/me/city"], terms);
+    world.run_for(Duration::from_secs(30));
+    assert_eq!(world.text(shop, alice, "contact/me/city"), "Paris");
+    world.run_for(Duration::from_secs(31));
+    assert_eq!(world.refused(shop, alice, "contact/me/city"), Code::Expired);
+    assert_eq!(world.grant_of(alice, &grant).state, GrantState::Expired);
+    world.set(alice, "contact/me/city", "Lyon");
+    world.run_for(2 * DAY);
+    assert_eq!(world.known_to(shop, "contact/me/city"), ["Paris"]);
+    assert_eq!(cells(&world, shop), 0, "a head dated after the end confirms it, and the cell goes");
+    let refused = world.outcome(alice, Command::RevokeGrant { grant }).unwrap_err();
+    assert_eq!(refused.code(), Code::Conflict);
+}
+
+#[test]
+fn a_reference_is_read_sixty_times_an_hour_and_no_more() {
+    let mut world = World::seeded(18);
+    let (alice, shop) = world.paired("alice", "shop");
+    world.set(alice, "contact/me/city", "Paris");
+    world.grant_on(alice, shop, ["contact/me/city"], mode(Mode::Reference));
+    world.settle();
+    // The count starts over with the hour: begin at one.
+    let to_the_hour = 3_600_000 - world.wall(alice).as_millis() % 3_600_000;
+    world.run_for(Duration::from_millis(to_the_hour + 1_000));
+    let mut reads = 0;
+    let refused = loop {
+        match world.read(shop, alice, "contact/me/city") {
+            Ok(_) => reads += 1,
+            Err(refusal) => break refusal,
+        }
+    };
+    assert_eq!(reads, 60);
+    assert!(matches!(refused, Refusal::TooManyReads { most: 60, .. }), "{refused:?}");
+    world.run_for(Duration::from_secs(3_600));
+    assert_eq!(world.text(shop, alice, "contact/me/city"), "Paris");
+}
+
+#[test]
+fn more_entries_than_a_message_holds_all_arrive() {
+    let mut world = World::seeded(19);
+    let (alice, shop) = world.paired("alice", "shop");
+    world.stop(shop);
+    world.settle();
+    for number in 0..400 {
+        world.set(alice, &format!("contact/me/f{number}"), &format!("value {number}"));
+    }
+    for number in 0..400 {
+        let field = format!("contact/me/f{number}");
+        world.granted(alice, shop, &[&field], Terms::default());
+    }
+    world.start(shop);
+    world.run_for(Duration::from_secs(400));
+    for number in 0..400 {
+        assert_eq!(world.text(shop, alice, &format!("contact/me/f{number}")), format!("value {number}"));
+    }
+    world.verify(shop);
+}
+
+#[test]
+fn a_long_column_arrives_whole_while_it_changes() {
+    let mut world = World::seeded(20);
+    let (alice, bank) = world.paired("alice", "bank");
+    for number in 0..2_500 {
+        world.give(alice, set(&format!("transaction/{number:05}/amount"), &format!("{number:05}")));
+        if number % 100 == 0 {
+            world.run_for(Duration::from_secs(1));
+        }
+    }
+    world.settle();
+    world.grant(alice, bank, ["transaction/*/amount"]);
+    world.set(alice, "transaction/02499/amount", "changed");
+    world.set(alice, "transaction/00000/amount", "changed too");
+    world.set(alice, "transaction/new/amount", "fresh");
+    world.settle();
+    let column = world.column(bank, alice, "transaction", "amount");
+    assert_eq!(column.len(), 2_501);
+    for text in ["changed", "changed too", "fresh"] {
+        assert!(column.contains(&text.to_owned()), "{text}");
+    }
+}
+
+#[test]
+fn a_value_of_the_largest_size_is_lent() {
+    let mut world = World::seeded(21);
+    let (alice, shop) = world.paired("alice", "shop");
+    let large = "x".repeat(255 * 1024);
+    for field in ["one", "two", "three"] {
+        world.set(alice, &format!("document/scan/{field}"), &large);
+    }
+    world.grant(alice, shop, ["document/scan/one", "document/scan/two", "document/scan/three"]);
+    world.settle();
+    for field in ["one", "two", "three"] {
+        assert_eq!(world.text(shop, alice, &format!("document/scan/{field}")).len(), large.len());
+    }
+}
+
+#[test]
+fn an_idle_world_sleeps() {
+    let mut world = World::seeded(22);
+    let (alice, shop) = world.paired("alice", "shop");
+    world.set(alice, "contact/me/city", "Paris");
+    world.grant(alice, shop, ["contact/me/city"]);
+    world.settle();
+    let before = world.steps;
+    world.run_for(DAY);
+    assert!(world.steps - before < 500, "{} steps in an idle day", world.steps - before);
+    assert_eq!(world.text(shop, alice, "contact/me/city"), "Paris");
+}

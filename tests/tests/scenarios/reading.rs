@@ -1,0 +1,145 @@
+//! Reading: leases, reports of use, what each refusal says.
+
+use std::time::Duration;
+
+use allod_protocol::{
+    command::{Direction, Mode},
+    refusal::Code,
+};
+use allod_tests::{World, story::Terms};
+
+#[test]
+fn three_reads_are_reported_as_three_and_none_as_none() {
+    let mut world = World::seeded(30);
+    let (alice, shop) = world.paired("alice", "shop");
+    world.set(alice, "contact/me/city", "Paris");
+    world.set(alice, "contact/me/street", "3 rue des Lilas");
+    world.grant(alice, shop, ["contact/me/city", "contact/me/street"]);
+    world.settle();
+    assert!(world.used(alice, shop).is_empty(), "nothing was read");
+    for _ in 0..3 {
+        world.text(shop, alice, "contact/me/city");
+    }
+    world.settle();
+    for (node, other, direction) in [(alice, shop, Direction::Given), (shop, alice, Direction::Held)] {
+        let used = world.used(node, other);
+        let found: Vec<_> = used.iter().map(|used| (used.path.as_str(), used.count, used.direction)).collect();
+        assert_eq!(found, [("contact/me/city", 3, direction)]);
+    }
+    world.settle();
+    assert_eq!(world.used(alice, shop).len(), 1, "reported once");
+}
+
+#[test]
+fn uses_while_the_owner_is_away_are_reported_when_it_is_back_also_after_a_restart() {
+    let mut world = World::seeded(31);
+    let (alice, shop) = world.paired("alice", "shop");
+    world.set(alice, "contact/me/city", "Paris");
+    world.grant(alice, shop, ["contact/me/city"]);
+    world.settle();
+    world.stop(alice);
+    world.settle();
+    for _ in 0..3 {
+        world.text(shop, alice, "contact/me/city");
+    }
+    world.stop(shop);
+    world.start(shop);
+    world.text(shop, alice, "contact/me/city");
+    world.start(alice);
+    world.run_for(Duration::from_secs(400));
+    let sum: u64 = world.used(alice, shop).iter().map(|used| used.count).sum();
+    assert_eq!(sum, 4);
+}
+
+#[test]
+fn the_vendor_reads_its_copy_until_the_lease_ends_and_again_when_the_owner_is_back() {
+    let mut world = World::seeded(32);
+    let (alice, shop) = world.paired("alice", "shop");
+    world.set(alice, "contact/me/city", "Paris");
+    let terms = Terms { lease: Some(Duration::from_secs(60)), ..Terms::default() };
+    world.grant_on(alice, shop, ["contact/me/city"], terms);
+    world.settle();
+    world.run_for(Duration::from_secs(600));
+    assert_eq!(world.text(shop, alice, "contact/me/city"), "Paris", "the lease is renewed while both are there");
+    world.stop(alice);
+    world.run_for(Duration::from_secs(25));
+    assert_eq!(world.text(shop, alice, "contact/me/city"), "Paris");
+    world.run_for(Duration::from_secs(60));
+    assert_eq!(world.refused(shop, alice, "contact/me/city"), Code::LeaseOver);
+    world.start(alice);
+    world.run_for(Duration::from_secs(400));
+    assert_eq!(world.text(shop, alice, "contact/me/city"), "Paris");
+}
+
+#[test]
+fn turning_the_clock_back_does_not_lengthen_a_lease_while_the_node_runs() {
+    let mut world = World::seeded(33);
+    let (alice, shop) = world.paired("alice", "shop");
+    world.set(alice, "contact/me/city", "Paris");
+    let terms = Terms { lease: Some(Duration::from_secs(600)), ..Terms::default() };
+    world.grant_on(alice, shop, ["contact/me/city"], terms);
+    world.settle();
+    // The link stays up in the vendor's eyes, and the owner says nothing more.
+    world.cut(alice, shop);
+    world.stop(alice);
+    world.set_clock_ahead(shop, -3_600_000);
+    world.run_for(Duration::from_secs(700));
+    assert_eq!(world.refused(shop, alice, "contact/me/city"), Code::LeaseOver);
+}
+
+#[test]
+fn a_clock_years_ahead_refuses_reads_keeps_the_keys_and_reads_again_when_it_is_right() {
+    let mut world = World::seeded(34);
+    let (alice, shop) = world.paired("alice", "shop");
+    world.set(alice, "contact/me/city", "Paris");
+    let terms = Terms { until: Some(Duration::from_secs(86_400)), ..Terms::default() };
+    world.grant_on(alice, shop, ["contact/me/city"], terms);
+    world.settle();
+    world.stop(alice);
+    world.set_clock_ahead(shop, 3 * 365 * 86_400_000);
+    world.run_for(Duration::from_secs(120));
+    assert_eq!(world.refused(shop, alice, "contact/me/city"), Code::Expired);
+    world.set_clock_ahead(shop, 0);
+    world.run_for(Duration::from_secs(120));
+    assert_eq!(world.text(shop, alice, "contact/me/city"), "Paris");
+}
+
+#[test]
+fn what_is_lent_and_not_there_yet_says_so() {
+    let mut world = World::seeded(35);
+    let (alice, shop) = world.paired("alice", "shop");
+    world.grant(alice, shop, ["transaction/*/amount"]);
+    world.settle();
+    assert!(world.column(shop, alice, "transaction", "amount").is_empty());
+    assert_eq!(world.refused(shop, alice, "transaction/p-00000000000000000000000000/amount"), Code::NotFound);
+}
+
+#[test]
+fn a_live_read_from_an_owner_who_is_away_says_so() {
+    let mut world = World::seeded(36);
+    let (alice, shop) = world.paired("alice", "shop");
+    world.set(alice, "contact/me/city", "Paris");
+    world.grant_on(alice, shop, ["contact/me/city"], Terms { mode: Mode::Reference, ..Terms::default() });
+    world.settle();
+    assert_eq!(world.text(shop, alice, "contact/me/city"), "Paris");
+    world.cut(alice, shop);
+    assert_eq!(world.refused(shop, alice, "contact/me/city"), Code::Unreachable);
+}
+
+#[test]
+fn a_reference_to_a_column_is_read_live_by_pseudonym() {
+    let mut world = World::seeded(37);
+    let (alice, bank) = world.paired("alice", "bank");
+    world.set(alice, "transaction/7/amount", "7");
+    world.set(alice, "transaction/8/amount", "8");
+    // Pseudonyms are learned through a column that is lent in another mode.
+    world.grant_on(alice, bank, ["transaction/*/id"], Terms::default());
+    world.grant_on(alice, bank, ["transaction/*/amount"], Terms { mode: Mode::Reference, ..Terms::default() });
+    world.settle();
+    let mut found = Vec::new();
+    for (id, _) in world.listed(bank, alice, "transaction") {
+        found.push((world.text(bank, alice, &format!("{id}/id")), world.text(bank, alice, &format!("{id}/amount"))));
+    }
+    found.sort();
+    assert_eq!(found, [("7".to_owned(), "7".to_owned()), ("8".to_owned(), "8".to_owned())]);
+}

@@ -1,0 +1,239 @@
+//! Revoking: whole grants, single fields, while the other side is away, and what the other side then still has.
+
+use std::time::Duration;
+
+use allod_protocol::{
+    command::{Command, Delivery, GrantState, PeerState, Purge},
+    refusal::Code,
+    table::Table,
+};
+use allod_tests::{World, network::NodeId, story::Terms};
+
+fn rows(world: &World, node: NodeId, table: Table) -> usize {
+    world.nodes[node.0].disk.rows().keys().filter(|key| Table::of(key) == Some(table)).count()
+}
+
+#[test]
+fn one_of_two_fields_is_taken_back_and_the_other_stays_and_follows() {
+    let mut world = World::seeded(40);
+    let (alice, shop) = world.paired("alice", "shop");
+    world.set(alice, "contact/me/city", "Paris");
+    world.set(alice, "contact/me/street", "3 rue des Lilas");
+    let grant = world.grant(alice, shop, ["contact/me/city", "contact/me/street"]);
+    world.settle();
+    let revoked = world.revoke_fields(alice, shop, &["contact/me/street"]);
+    assert_eq!(revoked.revoked.len(), 1);
+    world.settle();
+    assert_eq!(world.refused(shop, alice, "contact/me/street"), Code::Revoked);
+    assert_eq!(world.grant_of(alice, &grant).state, GrantState::Active);
+    assert_eq!(world.grant_of(alice, &grant).purge, Purge::Confirmed);
+    world.set(alice, "contact/me/city", "Lyon");
+    world.settle();
+    assert_eq!(world.text(shop, alice, "contact/me/city"), "Lyon");
+    assert_eq!(rows(&world, shop, Table::Cells), 1);
+    world.revoke_fields(alice, shop, &["contact/me/city"]);
+    world.settle();
+    assert_eq!(world.grant_of(alice, &grant).state, GrantState::Revoked, "a grant ends with its last selector");
+    assert_eq!(rows(&world, shop, Table::Cells), 0);
+    assert_eq!(rows(&world, shop, Table::FieldKeys), 0);
+}
+
+#[test]
+fn a_field_taken_back_while_its_cells_are_under_way_leaves_the_others_readable() {
+    let mut world = World::seeded(41);
+    let (alice, shop) = world.paired("alice", "shop");
+    world.set(alice, "contact/me/city", "Paris");
+    world.set(alice, "contact/me/street", "3 rue des Lilas");
+    world.stop(shop);
+    world.settle();
+    let terms = Terms { mode: allod_protocol::command::Mode::Once, ..Terms::default() };
+    world.grant_on(alice, shop, ["contact/me/city", "contact/me/street"], terms);
+    world.revoke_fields(alice, shop, &["contact/me/street"]);
+    world.start(shop);
+    world.run_for(Duration::from_secs(400));
+    assert_eq!(world.text(shop, alice, "contact/me/city"), "Paris");
+    assert_eq!(world.refused(shop, alice, "contact/me/street"), Code::Revoked);
+    assert!(world.known_to(shop, "contact/me/street").is_empty());
+}
+
+#[test]
+fn a_revocation_while_the_vendor_is_away_is_durable_and_reaches_it_when_it_is_back() {
+    let mut world = World::seeded(42);
+    let (alice, shop) = world.paired("alice", "shop");
+    world.set(alice, "contact/me/city", "Paris");
+    let grant = world.grant(alice, shop, ["contact/me/city"]);
+    world.settle();
+    world.stop(shop);
+    world.settle();
+    let revoked = world.revoke(alice, &grant);
+    assert_eq!(revoked.purge, Purge::Awaited);
+    assert_eq!(revoked.told[0].state, Delivery::Queued);
+    world.set(alice, "contact/me/city", "Marseille");
+    world.crash(alice);
+    world.start(alice);
+    assert_eq!(world.grant_of(alice, &grant).state, GrantState::Revoked);
+    world.start(shop);
+    world.run_for(Duration::from_secs(400));
+    assert_eq!(world.refused(shop, alice, "contact/me/city"), Code::Revoked);
+    assert_eq!(world.known_to(shop, "contact/me/city"), ["Paris"]);
+    let view = world.grant_of(alice, &grant);
+    assert_eq!(view.purge, Purge::Confirmed);
+    assert!(view.purged_at.is_some());
+}
+
+#[test]
+fn a_revocation_reaches_a_vendor_that_is_there_and_the_purge_is_confirmed() {
+    let mut world = World::seeded(43);
+    let (alice, shop) = world.paired("alice", "shop");
+    world.set(alice, "contact/me/city", "Paris");
+    let grant = world.grant(alice, shop, ["contact/me/city"]);
+    world.settle();
+    let revoked = world.revoke(alice, &grant);
+    assert_eq!(revoked.told[0].state, Delivery::Delivered);
+    assert!(revoked.revoked[0].delivered_through >= 1);
+    world.settle();
+    assert_eq!(world.grant_of(alice, &grant).purge, Purge::Confirmed);
+    assert_eq!(world.grant_of(shop, &grant).state, GrantState::Revoked);
+    assert_eq!(rows(&world, shop, Table::Cells), 0);
+    assert_eq!(rows(&world, shop, Table::FieldKeys), 0);
+    assert_eq!(rows(&world, alice, Table::FieldKeys), 0);
+    assert_eq!(rows(&world, alice, Table::Due), 0);
+    assert_eq!(rows(&world, alice, Table::Followers), 0);
+}
+
+#[test]
+fn a_large_column_that_is_revoked_is_purged_in_steps() {
+    let mut world = World::seeded(44);
+    let (alice, bank) = world.paired("alice", "bank");
+    for number in 0..2_000 {
+        world.give(alice, allod_tests::story::set(&format!("transaction/{number}/amount"), "1"));
+        if number % 100 == 0 {
+            world.run_for(Duration::from_secs(1));
+        }
+    }
+    let grant = world.grant(alice, bank, ["transaction/*/amount"]);
+    world.settle();
+    assert_eq!(rows(&world, bank, Table::Cells), 2_000);
+    world.revoke(alice, &grant);
+    world.settle();
+    assert_eq!(rows(&world, bank, Table::Cells), 0);
+    assert_eq!(rows(&world, bank, Table::Jobs), 0);
+    assert_eq!(world.grant_of(alice, &grant).purge, Purge::Confirmed);
+}
+
+#[test]
+fn what_another_grant_still_lends_is_named() {
+    let mut world = World::seeded(45);
+    let (alice, shop) = world.paired("alice", "shop");
+    world.set(alice, "contact/me/city", "Paris");
+    let one = world.grant(alice, shop, ["contact/me/city"]);
+    let other = world.grant(alice, shop, ["contact/me/city"]);
+    let revoked = world.revoke(alice, &one);
+    assert_eq!(revoked.still_lent.len(), 1);
+    assert_eq!(revoked.still_lent[0].0, other);
+    world.settle();
+    assert_eq!(world.text(shop, alice, "contact/me/city"), "Paris");
+    world.revoke(alice, &other);
+    world.settle();
+    assert_eq!(world.refused(shop, alice, "contact/me/city"), Code::Revoked);
+}
+
+#[test]
+fn what_was_revoked_can_be_lent_again_under_a_new_grant_with_new_keys() {
+    let mut world = World::seeded(46);
+    let (alice, shop) = world.paired("alice", "shop");
+    world.set(alice, "contact/me/city", "Paris");
+    let first = world.grant(alice, shop, ["contact/me/city"]);
+    world.settle();
+    world.revoke(alice, &first);
+    world.set(alice, "contact/me/city", "Lyon");
+    let second = world.grant(alice, shop, ["contact/me/city"]);
+    world.settle();
+    assert_ne!(first, second);
+    assert_eq!(world.text(shop, alice, "contact/me/city"), "Lyon");
+    let again = world.outcome(alice, Command::RevokeGrant { grant: first }).unwrap_err();
+    assert_eq!(again.code(), Code::Conflict);
+}
+
+#[test]
+fn revoking_one_vendor_changes_no_row_of_the_others() {
+    let mut world = World::seeded(47);
+    let (alice, bank) = world.paired("alice", "bank");
+    let shop = world.vendor("shop");
+    world.pair(alice, shop);
+    world.set(alice, "contact/me/city", "Paris");
+    world.grant(alice, bank, ["contact/me/city"]);
+    let grant = world.grant(alice, shop, ["contact/me/city"]);
+    world.settle();
+    world.cut(alice, shop);
+    world.cut(alice, bank);
+    world.run_for(Duration::from_secs(120));
+    let before = world.nodes[alice.0].disk.rows().clone();
+    world.revoke(alice, &grant);
+    let after = world.nodes[alice.0].disk.rows().clone();
+    let changed = after.iter().filter(|(key, value)| before.get(*key) != Some(value)).count()
+        + before.keys().filter(|key| !after.contains_key(*key)).count();
+    // The grant, its key, its follower, our log to this one peer and one entry of three rows, and the job that drops what was due.
+    assert!(changed <= 9, "{changed} rows changed");
+    let bank_before = world.nodes[bank.0].disk.rows().clone();
+    world.run_for(Duration::from_secs(60));
+    assert_eq!(world.nodes[bank.0].disk.rows(), &bank_before);
+}
+
+#[test]
+fn forgetting_takes_back_all_that_was_lent_drops_all_that_was_held_and_both_sides_are_closed() {
+    let mut world = World::seeded(48);
+    let (alice, shop) = world.paired("alice", "shop");
+    world.set(alice, "contact/me/city", "Paris");
+    world.set(shop, "transaction/order-7/amount", "42.00");
+    world.grant(alice, shop, ["contact/me/city"]);
+    world.grant(shop, alice, ["transaction/order-7/amount"]);
+    world.settle();
+    world.forget(alice, shop);
+    world.settle();
+    for (node, other) in [(alice, shop), (shop, alice)] {
+        assert_eq!(world.peer(node, other).state, PeerState::Closed);
+        assert_eq!(rows(&world, node, Table::Cells), 0);
+        assert_eq!(rows(&world, node, Table::FieldKeys), 0);
+    }
+    assert_eq!(world.refused(shop, alice, "contact/me/city"), Code::Revoked);
+    let command = world.grant_command(alice, shop, &["contact/me/city"], &Terms::default());
+    assert_eq!(world.outcome(alice, command).unwrap_err().code(), Code::Conflict);
+    world.verify(alice);
+    world.verify(shop);
+}
+
+#[test]
+fn forgetting_while_the_other_side_is_away_reaches_it_when_it_is_back() {
+    let mut world = World::seeded(49);
+    let (alice, shop) = world.paired("alice", "shop");
+    world.set(alice, "contact/me/city", "Paris");
+    world.grant(alice, shop, ["contact/me/city"]);
+    world.settle();
+    world.stop(shop);
+    world.settle();
+    world.forget(alice, shop);
+    world.stop(alice);
+    world.start(alice);
+    world.start(shop);
+    world.run_for(Duration::from_secs(700));
+    assert_eq!(world.peer(shop, alice).state, PeerState::Closed);
+    assert_eq!(world.refused(shop, alice, "contact/me/city"), Code::Revoked);
+    assert_eq!(rows(&world, shop, Table::Cells), 0);
+}
+
+#[test]
+fn a_closed_pair_can_meet_again_as_strangers() {
+    let mut world = World::seeded(50);
+    let (alice, shop) = world.paired("alice", "shop");
+    world.forget(alice, shop);
+    world.settle();
+    for (node, old) in [(alice, "shop"), (shop, "alice")] {
+        world.done(node, Command::Rename { old: old.to_owned(), new: format!("old {old}") });
+    }
+    world.pair(alice, shop);
+    world.set(alice, "contact/me/city", "Paris");
+    world.grant(alice, shop, ["contact/me/city"]);
+    world.settle();
+    assert_eq!(world.text(shop, alice, "contact/me/city"), "Paris");
+}
