@@ -183,7 +183,7 @@ impl Live {
 
     fn status(&self, tx: &Tx<'_>) -> Result<Answer, Stop> {
         let counts = record::counts(tx)?;
-        let grants = Grant::all(tx)?;
+        let grants = Grant::all_live(tx)?;
         let active = |direction| {
             let count = grants
                 .iter()
@@ -378,7 +378,7 @@ impl Live {
         }
         let mut revoked = Vec::new();
         let at = tx.wall();
-        for mut grant in Grant::with(tx, relationship.id)? {
+        for mut grant in Grant::live_with(tx, relationship.id)? {
             if grant.ended.is_some() {
                 continue;
             }
@@ -479,7 +479,7 @@ impl Live {
         let relationship = Relationship::named(tx, peer)?;
         let mut revoked = Vec::new();
         let mut missed: Vec<&Selector> = selectors.iter().collect();
-        for mut grant in Grant::with(tx, relationship.id)? {
+        for mut grant in Grant::live_with(tx, relationship.id)? {
             if grant.direction != Direction::Given || !grant.is_active(tx.wall()) {
                 continue;
             }
