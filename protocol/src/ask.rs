@@ -65,9 +65,10 @@ impl Ask {
     /// [`Refusal::NoSuchAsk`] or [`Refusal::Ambiguous`].
     pub fn named(tx: &Tx<'_>, beginning: &str) -> Result<Self, Stop> {
         let mut fitting = Vec::new();
-        for (key, row) in tx.scan::<PeerRef>(&Key::table(Table::AskIds), None, usize::MAX)? {
+        let bytes = AskId::beginning(beginning).ok_or_else(|| Refusal::NoSuchAsk { id: beginning.to_owned() })?;
+        for (key, row) in tx.scan::<PeerRef>(&Key::ask_ids(&bytes), None, usize::MAX)? {
             let id = AskId::from_bytes(key.sixteen(0));
-            if beginning.len() > AskId::PREFIX.len() && id.long().starts_with(beginning) {
+            if id.long().starts_with(beginning) {
                 fitting.push((row.0, id));
             }
         }

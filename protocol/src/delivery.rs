@@ -4,7 +4,7 @@
 //! one `Cells` entry of a follow grant is under way at a time. A peer that is away for a year costs one mark a field. A `once` grant is cut
 //! at once, whether or not its peer is there, since it lends the versions of the moment of lending.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, btree_map::Entry};
 
 use allod_crypto::{Domain, Padding, SecretKey, seal};
 use serde::{Deserialize, Serialize};
@@ -16,12 +16,12 @@ use crate::{
     id::{GrantId, Pseudonym, RelationshipId},
     limits::{CELLS_PER_ENTRY_MAX, STEP_MAX_BYTES},
     log,
-    path::{FieldName, FieldPath, RecordPath, Selector},
+    path::{FieldName, FieldPath, Kind, RecordPath, Selector},
     record::{self, Present},
     relationship::Relationship,
     secret::StoredKey,
     store::StoreFault,
-    table::Key,
+    table::{Key, Table},
     time::Timestamp,
     tx::{Stop, Tx},
     wire::body::{Body, CellContent, CellPlace, CellRef, Cells, CellsPayload},
@@ -88,21 +88,41 @@ pub(crate) fn due_again(tx: &mut Tx<'_>, grant: &mut Grant, cell: &CellRef) -> R
     Ok(())
 }
 
-/// Marks a changed field as due for everyone who follows it. Returns which grants, of whom.
-///
-/// # Errors
-/// [`StoreFault`].
-pub fn mark(
-    tx: &mut Tx<'_>,
-    path: &FieldPath,
-    gone: Option<u64>,
-) -> Result<BTreeSet<(RelationshipId, GrantId)>, StoreFault> {
-    let column = Selector::Column { kind: path.record.kind.clone(), field: path.field.clone() };
-    let mut marked = BTreeSet::new();
-    for selector in [Selector::Field(path.clone()), column] {
-        let tag = tx.selector_tag(&selector);
-        for (key, row) in tx.scan::<FollowerRow>(&Key::followers_of(tag), None, usize::MAX)? {
-            let grant = GrantId::from_bytes(key.sixteen(16));
+/// Who follows what, as one step sees it: a step that changes many fields looks for the followers of a column once.
+#[derive(Debug)]
+pub struct Followers {
+    /// Nobody follows anything.
+    none: bool,
+    columns: BTreeMap<(Kind, FieldName), Vec<(GrantId, FollowerRow)>>,
+}
+
+impl Followers {
+    /// Those of this step, of which nothing was looked up yet.
+    ///
+    /// # Errors
+    /// [`StoreFault`].
+    pub fn of(tx: &Tx<'_>) -> Result<Self, StoreFault> {
+        let none = tx.scan_raw(&Key::table(Table::Followers), None, 1)?.is_empty();
+        Ok(Self { none, columns: BTreeMap::new() })
+    }
+
+    /// Marks a changed field as due for everyone who follows it. Returns which grants, of whom.
+    ///
+    /// # Errors
+    /// [`StoreFault`].
+    pub fn mark(
+        &mut self,
+        tx: &mut Tx<'_>,
+        path: &FieldPath,
+        gone: Option<u64>,
+    ) -> Result<BTreeSet<(RelationshipId, GrantId)>, StoreFault> {
+        let mut marked = BTreeSet::new();
+        if self.none {
+            return Ok(marked);
+        }
+        let mut followers = followers(tx, &Selector::Field(path.clone()))?;
+        followers.extend(self.of_column(tx, path)?);
+        for (grant, row) in followers {
             if row.not_after.is_some_and(|end| tx.wall() >= end) {
                 continue;
             }
@@ -111,8 +131,24 @@ pub fn mark(
             marked.insert((row.relationship, grant));
             tx.touch(row.relationship);
         }
+        Ok(marked)
     }
-    Ok(marked)
+
+    fn of_column(&mut self, tx: &Tx<'_>, path: &FieldPath) -> Result<&[(GrantId, FollowerRow)], StoreFault> {
+        let column = (path.record.kind.clone(), path.field.clone());
+        match self.columns.entry(column) {
+            Entry::Occupied(known) => Ok(known.into_mut()),
+            Entry::Vacant(unknown) => {
+                let (kind, field) = unknown.key().clone();
+                Ok(unknown.insert(followers(tx, &Selector::Column { kind, field })?))
+            }
+        }
+    }
+}
+
+fn followers(tx: &Tx<'_>, selector: &Selector) -> Result<Vec<(GrantId, FollowerRow)>, StoreFault> {
+    let rows = tx.scan::<FollowerRow>(&Key::followers_of(tx.selector_tag(selector)), None, usize::MAX)?;
+    Ok(rows.into_iter().map(|(key, row)| (GrantId::from_bytes(key.sixteen(16)), row)).collect())
 }
 
 /// Whether a grant has anything to hand over.

@@ -131,7 +131,13 @@ pub struct Terms {
 impl Grant {
     /// Writes the row.
     pub fn save(&self, tx: &mut Tx<'_>) {
-        tx.put(&Key::grant(self.relationship, self.id), self);
+        let live = Key::grant(self.relationship, self.id);
+        if self.ended.is_none() {
+            tx.put(&live, self);
+        } else {
+            tx.delete(&live);
+            tx.put(&Key::ended_grant(self.relationship, self.id), self);
+        }
     }
 
     /// The grant of an id within a relationship.
@@ -139,7 +145,10 @@ impl Grant {
     /// # Errors
     /// [`StoreFault`].
     pub fn find(tx: &Tx<'_>, relationship: RelationshipId, id: GrantId) -> Result<Option<Self>, StoreFault> {
-        tx.get(&Key::grant(relationship, id))
+        match tx.get(&Key::grant(relationship, id))? {
+            Some(live) => Ok(Some(live)),
+            None => tx.get(&Key::ended_grant(relationship, id)),
+        }
     }
 
     /// The grant that the beginning of an id names.
@@ -148,9 +157,10 @@ impl Grant {
     /// [`Refusal::NoSuchGrant`] or [`Refusal::Ambiguous`].
     pub fn named(tx: &Tx<'_>, beginning: &str) -> Result<Self, Stop> {
         let mut fitting = Vec::new();
-        for (key, row) in tx.scan::<PeerRef>(&Key::table(Table::GrantIds), None, usize::MAX)? {
+        let bytes = GrantId::beginning(beginning).ok_or_else(|| Refusal::NoSuchGrant { id: beginning.to_owned() })?;
+        for (key, row) in tx.scan::<PeerRef>(&Key::grant_ids(&bytes), None, usize::MAX)? {
             let id = GrantId::from_bytes(key.sixteen(0));
-            if beginning.len() > GrantId::PREFIX.len() && id.long().starts_with(beginning) {
+            if id.long().starts_with(beginning) {
                 fitting.push((row.0, id));
             }
         }
@@ -165,22 +175,40 @@ impl Grant {
         }
     }
 
-    /// All grants with a peer, both ways.
+    /// The grants with a peer that go on, both ways.
+    ///
+    /// # Errors
+    /// [`StoreFault`].
+    pub fn live_with(tx: &Tx<'_>, relationship: RelationshipId) -> Result<Vec<Self>, StoreFault> {
+        rows(tx, &Key::grants_of(relationship))
+    }
+
+    /// All grants with a peer, both ways, also those that ended.
     ///
     /// # Errors
     /// [`StoreFault`].
     pub fn with(tx: &Tx<'_>, relationship: RelationshipId) -> Result<Vec<Self>, StoreFault> {
-        let rows = tx.scan::<Self>(&Key::grants_of(relationship), None, usize::MAX)?;
-        Ok(rows.into_iter().map(|(_, grant)| grant).collect())
+        let mut grants = Self::live_with(tx, relationship)?;
+        grants.extend(rows(tx, &Key::ended_grants_of(relationship))?);
+        Ok(grants)
     }
 
-    /// All grants.
+    /// All grants that go on.
+    ///
+    /// # Errors
+    /// [`StoreFault`].
+    pub fn all_live(tx: &Tx<'_>) -> Result<Vec<Self>, StoreFault> {
+        rows(tx, &Key::table(Table::Grants))
+    }
+
+    /// All grants, also those that ended.
     ///
     /// # Errors
     /// [`StoreFault`].
     pub fn all(tx: &Tx<'_>) -> Result<Vec<Self>, StoreFault> {
-        let rows = tx.scan::<Self>(&Key::table(Table::Grants), None, usize::MAX)?;
-        Ok(rows.into_iter().map(|(_, grant)| grant).collect())
+        let mut grants = Self::all_live(tx)?;
+        grants.extend(rows(tx, &Key::table(Table::EndedGrants))?);
+        Ok(grants)
     }
 
     /// Where it stands at `now`.
@@ -263,6 +291,10 @@ impl Grant {
         let end = at.after(lease).min(until);
         Some(self.not_after.map_or(end, |not_after| end.min(not_after)))
     }
+}
+
+fn rows(tx: &Tx<'_>, prefix: &Key) -> Result<Vec<Grant>, StoreFault> {
+    Ok(tx.scan::<Grant>(prefix, None, usize::MAX)?.into_iter().map(|(_, grant)| grant).collect())
 }
 
 /// Lower-case hexadecimal.
@@ -409,7 +441,7 @@ pub fn take_back(
     if remaining.is_empty() {
         grant.ended = Some(Ended::Revoked { at });
         forget_end(tx, grant);
-        Job::DropDue { grant: grant.id }.start(tx);
+        drop_due(tx, grant.id)?;
     }
     grant.save(tx);
     Ok(RevokedGrant {
@@ -489,6 +521,14 @@ pub(crate) fn destroy_keys(tx: &mut Tx<'_>, grant: GrantId, place: u16) -> Resul
     Ok(())
 }
 
+/// What was due under a grant that ended is forgotten.
+fn drop_due(tx: &mut Tx<'_>, grant: GrantId) -> Result<(), StoreFault> {
+    if !tx.scan_raw(&Key::due_of(grant), None, 1)?.is_empty() {
+        Job::DropDue { grant }.start(tx);
+    }
+    Ok(())
+}
+
 pub(crate) fn forget_end(tx: &mut Tx<'_>, grant: &Grant) {
     if let Some(end) = grant.not_after {
         tx.delete(&Key::end(end, grant.id));
@@ -505,7 +545,7 @@ pub fn still_lent(
     selectors: &[Selector],
 ) -> Result<Vec<(String, Selector)>, StoreFault> {
     let mut found = Vec::new();
-    for grant in Grant::with(tx, relationship)? {
+    for grant in Grant::live_with(tx, relationship)? {
         if grant.direction != Direction::Given || !grant.is_active(tx.wall()) {
             continue;
         }
@@ -565,7 +605,7 @@ pub(crate) fn close_expired(tx: &mut Tx<'_>, grant: &mut Grant, end: Timestamp) 
     grant.backfill.clear();
     grant.purge = Purge::Awaited;
     grant.ended = Some(Ended::Expired { at: end });
-    Job::DropDue { grant: grant.id }.start(tx);
+    drop_due(tx, grant.id)?;
     grant.save(tx);
     Ok(())
 }

@@ -619,7 +619,7 @@ pub fn list(
         view.at = view.at.max(at);
     };
     if relationship.state == PeerState::Paired {
-        for grant in Grant::with(tx, relationship.id)? {
+        for grant in Grant::live_with(tx, relationship.id)? {
             if grant.direction != Direction::Held {
                 continue;
             }

@@ -40,6 +40,12 @@ macro_rules! id {
                 &self.0
             }
 
+            /// The bytes that every id begins with whose letters begin with `text`; none if no id's do.
+            #[must_use]
+            pub fn beginning(text: &str) -> Option<Vec<u8>> {
+                text.strip_prefix($letter).and_then(whole_bytes)
+            }
+
             /// All its letters, with the prefix: short forms are beginnings of this.
             #[must_use]
             pub fn long(&self) -> String {
@@ -89,9 +95,43 @@ fn long(prefix: &str, bytes: &[u8; 16]) -> String {
     text
 }
 
+/// The whole bytes at the beginning of an id whose letters begin so.
+fn whole_bytes(letters: &str) -> Option<Vec<u8>> {
+    const LETTERS: usize = 26;
+    if letters.is_empty() || letters.len() > LETTERS {
+        return None;
+    }
+    let mut number = 0u128;
+    for letter in letters.bytes() {
+        let digit = ALPHABET.iter().position(|known| *known == letter)?;
+        // The first letter carries three bits: a larger one begins no id.
+        number = number.checked_mul(32)? | u128::try_from(digit).ok()?;
+    }
+    let missing_bits = 5 * u32::try_from(LETTERS - letters.len()).ok()?;
+    let bytes = number.checked_mul(1u128.checked_shl(missing_bits)?)?.to_be_bytes();
+    let known_bits = 128 - usize::try_from(missing_bits).ok()?;
+    Some(bytes[..known_bits / 8].to_vec())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn every_beginning_of_an_id_leads_to_bytes_that_it_begins_with() {
+        for bytes in [[0xff; 16], [0; 16], std::array::from_fn(|at| at as u8 * 37)] {
+            let id = GrantId::from_bytes(bytes);
+            let text = id.long();
+            for letters in 1..=26 {
+                let found = GrantId::beginning(&text[..2 + letters]).unwrap();
+                assert!(bytes.starts_with(&found), "{letters} letters");
+                assert_eq!(found.len(), (3 + 5 * (letters - 1)) / 8);
+            }
+        }
+        for none in ["", "g-", "a-7", "g-u", "g-8", "g-80000000000000000000000000", "g-000000000000000000000000000"] {
+            assert_eq!(GrantId::beginning(none), None, "{none}");
+        }
+    }
 
     #[test]
     fn different_ids_have_different_long_forms_and_short_forms_are_their_beginnings() {

@@ -201,8 +201,11 @@ impl Pairings {
         lifetime: Duration,
     ) -> Result<(InvitationId, String, Timestamp), Stop> {
         self.forget_old(tx)?;
-        let open = tx.scan::<InvitationRow>(&Key::table(Table::Invitations), None, usize::MAX)?;
-        if open.len() >= INVITATIONS_MAX || self.pairings.len() >= PENDING_MAX {
+        let known = tx.scan::<InvitationRow>(&Key::table(Table::Invitations), None, usize::MAX)?;
+        // One that was used stays for a while, so that a second attempt is noticed. It takes nobody's place.
+        let is_open = |row: &InvitationRow| row.state == InvitationState::Open && row.expires > tx.wall();
+        let open = known.iter().filter(|(_, row)| is_open(row)).count();
+        if open >= INVITATIONS_MAX || self.under_way() >= PENDING_MAX {
             return Err(Refusal::TooManyOpen { most: INVITATIONS_MAX as u64 }.into());
         }
         // QUIC first: its handshake is hybrid. One of each kind, so that one that is blocked does no harm.
@@ -262,7 +265,7 @@ impl Pairings {
         if invitation.expires_unix_s() <= now_s {
             return Err(Refusal::InvitationExpired { seconds: now_s - invitation.expires_unix_s() }.into());
         }
-        if self.pairings.len() >= PENDING_MAX {
+        if self.under_way() >= PENDING_MAX {
             return Err(Refusal::TooManyOpen { most: PENDING_MAX as u64 }.into());
         }
         let addresses = invitation.addresses().iter().map(multiaddr).collect();
@@ -275,6 +278,10 @@ impl Pairings {
         };
         self.pairings.insert(id, pairing);
         Ok((id, addresses))
+    }
+
+    fn under_way(&self) -> usize {
+        self.pairings.values().filter(|pairing| pairing.is_under_way()).count()
     }
 
     /// An errand (a dial or a request) serves this pairing.
@@ -741,6 +748,10 @@ impl Pairing {
             deadline,
             watchers: Vec::new(),
         }
+    }
+
+    fn is_under_way(&self) -> bool {
+        !matches!(self.stage, PairingStage::Paired | PairingStage::Ended)
     }
 
     fn view(&self, id: InvitationId) -> PairingView {

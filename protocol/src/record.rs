@@ -149,7 +149,8 @@ pub enum ImportOutcome {
     Unchanged,
 }
 
-/// Takes in one record as an importer read it. Fields that it does not name stay as they are.
+/// Takes in one record as an importer read it. Fields that it does not name stay as they are. What is new is added to `added`, for
+/// [`add`] to count once all records of a step are in.
 ///
 /// # Errors
 /// [`Stop::Refused`] if a value or the number of fields is beyond the limits.
@@ -158,86 +159,148 @@ pub fn import(
     item: &ImportItem,
     source: &str,
     dry_run: bool,
+    added: &mut Counts,
 ) -> Result<(ImportOutcome, Vec<Written>), Stop> {
-    let before = row_of(tx, &item.record)?;
-    let mut changed = Vec::new();
-    for (name, value) in &item.fields {
-        let path = item.record.field(name.clone());
-        let present = before.as_ref().and_then(|row| row.fields.iter().find(|field| field.name == *name));
-        let same = match present {
-            Some(field) => load(tx, &path, field)? == *value,
-            None => false,
-        };
-        if !same {
-            changed.push((path, value.clone()));
-        }
-    }
-    let outcome = match (&before, changed.is_empty()) {
-        (None, _) => ImportOutcome::New,
-        (Some(_), true) => ImportOutcome::Unchanged,
-        (Some(_), false) => ImportOutcome::Changed,
-    };
+    let mut writing = Writing::begin(tx, &item.record)?;
     let mut written = Vec::new();
-    if !dry_run {
-        for (path, value) in changed {
-            let value = value.checked().map_err(|error| Refusal::bad_value(&path.to_string(), &error))?;
-            written.push(write(tx, &path, value, source)?);
+    let mut changes = false;
+    for (name, value) in &item.fields {
+        if writing.holds(tx, name, value)? {
+            continue;
+        }
+        changes = true;
+        if !dry_run {
+            let value = value.clone().checked();
+            let value =
+                value.map_err(|error| Refusal::bad_value(&item.record.field(name.clone()).to_string(), &error))?;
+            written.push(writing.write(tx, name, value, source)?);
         }
     }
+    let outcome = match (writing.is_new, changes) {
+        (true, _) => ImportOutcome::New,
+        (false, false) => ImportOutcome::Unchanged,
+        (false, true) => ImportOutcome::Changed,
+    };
+    let more = writing.finish(tx);
+    added.records += more.records;
+    added.fields += more.fields;
     Ok((outcome, written))
 }
 
+/// Counts what came to be.
+///
+/// # Errors
+/// [`StoreFault`].
+pub fn add(tx: &mut Tx<'_>, added: Counts) -> Result<(), StoreFault> {
+    if added == Counts::default() {
+        return Ok(());
+    }
+    count(tx, |counts| {
+        counts.records += added.records;
+        counts.fields += added.fields;
+    })
+}
+
 fn write(tx: &mut Tx<'_>, path: &FieldPath, value: Value, source: &str) -> Result<Written, Stop> {
-    let (key, record_tag) = key_of(tx, &path.record);
-    let field_tag = tx.field_tag(&path.field);
-    let (mut row, is_new) = match tx.get::<RecordRow>(&key)? {
-        Some(row) => (row, false),
-        None => {
-            let grave: Option<GraveRow> = tx.get(&Key::grave(record_tag))?;
-            let row = RecordRow {
-                kind: path.record.kind.clone(),
-                id: path.record.id.clone(),
-                last_version: grave.map_or(0, |grave| grave.last_version),
-                fields: Vec::new(),
-            };
-            (row, true)
-        }
-    };
-    let place = row.fields.iter().position(|field| field.name == path.field);
-    if let Some(place) = place {
-        let present = &row.fields[place];
-        if load(tx, path, present)? == value && present.source == source {
-            return Ok(Written { path: path.clone(), version: present.version, unchanged: true });
-        }
-        tx.put(&Key::version(record_tag, field_tag, present.version), &VersionRow(present.clone()));
-    } else if row.fields.len() >= FIELDS_PER_RECORD_MAX {
-        let most = u64::try_from(FIELDS_PER_RECORD_MAX).expect("the limit fits 64 bits");
-        return Err(Refusal::TooManyFields { record: path.record.to_string(), most }.into());
+    let mut writing = Writing::begin(tx, &path.record)?;
+    let written = writing.write(tx, &path.field, value, source)?;
+    let added = writing.finish(tx);
+    add(tx, added)?;
+    Ok(written)
+}
+
+/// One record under way: its row is read once and written once, however many of its fields change.
+struct Writing<'r> {
+    record: &'r RecordPath,
+    key: Key,
+    tag: [u8; 16],
+    row: RecordRow,
+    is_new: bool,
+    fields_before: usize,
+    changed: bool,
+}
+
+impl<'r> Writing<'r> {
+    fn begin(tx: &Tx<'_>, record: &'r RecordPath) -> Result<Self, StoreFault> {
+        let (key, tag) = key_of(tx, record);
+        let (row, is_new) = match tx.get::<RecordRow>(&key)? {
+            Some(row) => (row, false),
+            None => {
+                let grave: Option<GraveRow> = tx.get(&Key::grave(tag))?;
+                let row = RecordRow {
+                    kind: record.kind.clone(),
+                    id: record.id.clone(),
+                    last_version: grave.map_or(0, |grave| grave.last_version),
+                    fields: Vec::new(),
+                };
+                (row, true)
+            }
+        };
+        let fields_before = row.fields.len();
+        Ok(Self { record, key, tag, row, is_new, fields_before, changed: false })
     }
-    row.last_version += 1;
-    let version = row.last_version;
-    let value = if value.encode().len() > INLINE_MAX_BYTES {
-        tx.put(&Key::long_value(record_tag, field_tag, version), &value);
-        Kept::Apart
-    } else {
-        Kept::Here(value)
-    };
-    let field = FieldRow { name: path.field.clone(), value, version, at: tx.wall(), source: source.to_owned() };
-    match place {
-        Some(place) => row.fields[place] = field,
-        None => {
-            let place = row.fields.partition_point(|other| other.name < field.name);
-            row.fields.insert(place, field);
+
+    fn place(&self, name: &FieldName) -> Result<usize, usize> {
+        self.row.fields.binary_search_by(|field| field.name.cmp(name))
+    }
+
+    /// Whether the field has this value already.
+    fn holds(&self, tx: &Tx<'_>, name: &FieldName, value: &Value) -> Result<bool, StoreFault> {
+        match self.place(name) {
+            Ok(place) => self.is_at(tx, place, value),
+            Err(_) => Ok(false),
         }
     }
-    tx.put(&key, &row);
-    if place.is_none() {
-        count(tx, |counts| {
-            counts.fields += 1;
-            counts.records += u64::from(is_new);
-        })?;
+
+    fn is_at(&self, tx: &Tx<'_>, place: usize, value: &Value) -> Result<bool, StoreFault> {
+        let field = &self.row.fields[place];
+        match &field.value {
+            Kept::Here(present) => Ok(present == value),
+            Kept::Apart => Ok(load(tx, &self.record.field(field.name.clone()), field)? == *value),
+        }
     }
-    Ok(Written { path: path.clone(), version, unchanged: false })
+
+    fn write(&mut self, tx: &mut Tx<'_>, name: &FieldName, value: Value, source: &str) -> Result<Written, Stop> {
+        let path = self.record.field(name.clone());
+        let place = self.place(name);
+        if let Ok(place) = place {
+            let present = &self.row.fields[place];
+            if present.source == source && self.is_at(tx, place, &value)? {
+                return Ok(Written { path, version: present.version, unchanged: true });
+            }
+            let field_tag = tx.field_tag(name);
+            tx.put(&Key::version(self.tag, field_tag, present.version), &VersionRow(present.clone()));
+        } else if self.row.fields.len() >= FIELDS_PER_RECORD_MAX {
+            let most = u64::try_from(FIELDS_PER_RECORD_MAX).expect("the limit fits 64 bits");
+            return Err(Refusal::TooManyFields { record: self.record.to_string(), most }.into());
+        }
+        self.row.last_version += 1;
+        self.changed = true;
+        let version = self.row.last_version;
+        let value = if value.encode().len() > INLINE_MAX_BYTES {
+            let field_tag = tx.field_tag(name);
+            tx.put(&Key::long_value(self.tag, field_tag, version), &value);
+            Kept::Apart
+        } else {
+            Kept::Here(value)
+        };
+        let field = FieldRow { name: name.clone(), value, version, at: tx.wall(), source: source.to_owned() };
+        match place {
+            Ok(place) => self.row.fields[place] = field,
+            Err(place) => self.row.fields.insert(place, field),
+        }
+        Ok(Written { path, version, unchanged: false })
+    }
+
+    /// Writes the row, if anything changed. Returns by how much there is more.
+    fn finish(self, tx: &mut Tx<'_>) -> Counts {
+        if !self.changed {
+            return Counts::default();
+        }
+        tx.put(&self.key, &self.row);
+        let more = self.row.fields.len() - self.fields_before;
+        Counts { records: u64::from(self.is_new), fields: u64::try_from(more).expect("a record holds few fields") }
+    }
 }
 
 fn load(tx: &Tx<'_>, path: &FieldPath, field: &FieldRow) -> Result<Value, StoreFault> {

@@ -269,7 +269,7 @@ pub(crate) fn proved(tx: &mut Tx<'_>, relationship: &mut Relationship, generatio
 /// # Errors
 /// [`Stop::Fault`].
 pub(crate) fn next_epochs(tx: &mut Tx<'_>, relationship: &Relationship) -> Result<(), Stop> {
-    for mut grant in Grant::with(tx, relationship.id)? {
+    for mut grant in Grant::live_with(tx, relationship.id)? {
         let follows = grant.direction == Direction::Given && grant.mode == Mode::Follow && grant.is_active(tx.wall());
         if !follows {
             continue;

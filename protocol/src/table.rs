@@ -78,8 +78,10 @@ tables! {
     EntryKeys = b'K', Tight;
     /// Two entries that cannot both be.
     ForkProofs = b'Z', Raw;
-    /// Grants, both ways.
+    /// Grants that go on, both ways.
     Grants = b'G', Tight;
+    /// Grants that ended: who acts on what is lent does not read through the past.
+    EndedGrants = b'H', Tight;
     /// Grant id to relationship.
     GrantIds = b'g', Tight;
     /// Field keys, ours and those lent to us.
@@ -285,6 +287,28 @@ impl Key {
     #[must_use]
     pub fn grants_of(relationship: RelationshipId) -> Self {
         Self::of(Table::Grants, &[relationship.as_bytes()])
+    }
+
+    #[must_use]
+    pub fn ended_grant(relationship: RelationshipId, grant: GrantId) -> Self {
+        Self::of(Table::EndedGrants, &[relationship.as_bytes(), grant.as_bytes()])
+    }
+
+    #[must_use]
+    pub fn ended_grants_of(relationship: RelationshipId) -> Self {
+        Self::of(Table::EndedGrants, &[relationship.as_bytes()])
+    }
+
+    /// All grants whose ids begin so.
+    #[must_use]
+    pub fn grant_ids(beginning: &[u8]) -> Self {
+        Self::of(Table::GrantIds, &[beginning])
+    }
+
+    /// All asks whose ids begin so.
+    #[must_use]
+    pub fn ask_ids(beginning: &[u8]) -> Self {
+        Self::of(Table::AskIds, &[beginning])
     }
 
     #[must_use]

@@ -75,7 +75,7 @@ pub fn peer(
 ) -> Result<PeerView, StoreFault> {
     let own = log::own(tx, relationship)?;
     let their = log::theirs(tx, relationship)?;
-    let grants = Grant::with(tx, relationship.id)?;
+    let grants = Grant::live_with(tx, relationship.id)?;
     let heard = their.head.map(|head| (head.at, head.until));
     let held = grants.iter().filter(|grant| grant.direction == Direction::Held && grant.is_active(tx.wall()));
     let lease_until = held.filter_map(|grant| grant.lease_until(heard)).min();

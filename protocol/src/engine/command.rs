@@ -183,7 +183,7 @@ impl Live {
 
     fn status(&self, tx: &Tx<'_>) -> Result<Answer, Stop> {
         let counts = record::counts(tx)?;
-        let grants = Grant::all(tx)?;
+        let grants = Grant::all_live(tx)?;
         let active = |direction| {
             let count = grants
                 .iter()
@@ -215,8 +215,9 @@ impl Live {
     fn import(&mut self, tx: &mut Tx<'_>, items: &[ImportItem], source: &str, dry_run: bool) -> Result<Answer, Stop> {
         let mut counts = ImportCounts::default();
         let mut all = Vec::new();
+        let mut added = record::Counts::default();
         for item in items {
-            let (outcome, written) = record::import(tx, item, source, dry_run)?;
+            let (outcome, written) = record::import(tx, item, source, dry_run, &mut added)?;
             counts.records += 1;
             match outcome {
                 record::ImportOutcome::New => counts.new += 1,
@@ -225,6 +226,7 @@ impl Live {
             }
             all.extend(written);
         }
+        record::add(tx, added)?;
         self.tell_changes(tx, &all)?;
         Ok(Answer::Imported(counts))
     }
@@ -232,11 +234,12 @@ impl Live {
     /// Changed fields are due to whoever follows them, and cut at once for who is there.
     fn tell_changes(&mut self, tx: &mut Tx<'_>, written: &[Written]) -> Result<Vec<Telling>, Stop> {
         let mut marked = std::collections::BTreeSet::new();
+        let mut followers = delivery::Followers::of(tx)?;
         for one in written.iter().filter(|one| !one.unchanged) {
-            marked.extend(delivery::mark(tx, &one.path, None)?);
+            marked.extend(followers.mark(tx, &one.path, None)?);
             // A record's own id can be lent too, and is there from its first field on.
             if one.version == 1 {
-                marked.extend(delivery::mark(tx, &one.path.record.field(FieldName::id()), None)?);
+                marked.extend(followers.mark(tx, &one.path.record.field(FieldName::id()), None)?);
             }
         }
         self.cut_marked(tx, marked)
@@ -272,11 +275,12 @@ impl Live {
         };
         let removed = record::remove(tx, record, field)?;
         let mut marked = std::collections::BTreeSet::new();
+        let mut followers = delivery::Followers::of(tx)?;
         for one in &removed {
-            marked.extend(delivery::mark(tx, &one.path, Some(one.version))?);
+            marked.extend(followers.mark(tx, &one.path, Some(one.version))?);
         }
         if record::present(tx, &record.field(FieldName::id()))?.is_none() {
-            marked.extend(delivery::mark(tx, &record.field(FieldName::id()), Some(1))?);
+            marked.extend(followers.mark(tx, &record.field(FieldName::id()), Some(1))?);
         }
         let telling = self.cut_marked(tx, marked)?;
         // What the rows held is unreadable for good once its bucket has a new key.
@@ -374,7 +378,7 @@ impl Live {
         }
         let mut revoked = Vec::new();
         let at = tx.wall();
-        for mut grant in Grant::with(tx, relationship.id)? {
+        for mut grant in Grant::live_with(tx, relationship.id)? {
             if grant.ended.is_some() {
                 continue;
             }
@@ -475,7 +479,7 @@ impl Live {
         let relationship = Relationship::named(tx, peer)?;
         let mut revoked = Vec::new();
         let mut missed: Vec<&Selector> = selectors.iter().collect();
-        for mut grant in Grant::with(tx, relationship.id)? {
+        for mut grant in Grant::live_with(tx, relationship.id)? {
             if grant.direction != Direction::Given || !grant.is_active(tx.wall()) {
                 continue;
             }

@@ -63,7 +63,7 @@ impl Live {
 
     /// Everything that is due to a peer that is there.
     fn cut_all(&mut self, tx: &mut Tx<'_>, relationship: &Relationship) -> Result<(), Stop> {
-        for mut grant in Grant::with(tx, relationship.id)? {
+        for mut grant in Grant::live_with(tx, relationship.id)? {
             let follows = grant.direction == Direction::Given && grant.mode != Mode::Reference;
             if follows && grant.ended.is_none() && delivery::is_due(tx, &grant)? {
                 delivery::cut(tx, relationship, &mut grant)?;
@@ -74,10 +74,11 @@ impl Live {
 
     /// How often this session must renew its head: half of the shortest lease that is lent.
     pub(super) fn plan_renewal(&mut self, tx: &Tx<'_>, relationship: &Relationship) -> Result<(), Stop> {
-        let grants = Grant::with(tx, relationship.id)?;
+        let Some(session) = self.sessions.of(relationship.id) else { return Ok(()) };
+        let grants = Grant::live_with(tx, relationship.id)?;
         let active = grants.iter().filter(|grant| grant.direction == Direction::Given && grant.is_active(tx.wall()));
         let shortest = active.filter_map(Grant::lease).min();
-        if let Some(session) = self.sessions.of(relationship.id).and_then(|id| self.sessions.get_mut(id)) {
+        if let Some(session) = self.sessions.get_mut(session) {
             session.renew_every = shortest.map(|lease| lease / 2);
         }
         self.next_renewal = self.sessions.renew(tx.now.running);
@@ -392,7 +393,7 @@ impl Live {
             return Ok(());
         }
         let was_closed = relationship.state == PeerState::Closed;
-        for mut grant in Grant::with(tx, relationship.id)? {
+        for mut grant in Grant::live_with(tx, relationship.id)? {
             if grant.ended.is_some() {
                 continue;
             }

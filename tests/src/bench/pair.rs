@@ -121,9 +121,9 @@ impl Pair {
 
     /// Pairs them once more: each time is a relationship of its own. The names that each gives the other.
     pub fn meet(&mut self, n: usize) {
-        // First messages are rationed by the second, and open invitations by their number.
-        self.person.let_pass(Duration::from_secs(3));
-        self.vendor.let_pass(Duration::from_secs(3));
+        // First messages are rationed by the second.
+        self.person.let_pass(Duration::from_millis(20));
+        self.vendor.let_pass(Duration::from_millis(20));
         let (ticket, event) = self.vendor.event_of(Command::Invite { lifetime: Duration::from_secs(60) });
         self.run(Who::Vendor, event);
         let Some(Ok(Answer::Invited { id: invited, text, .. })) = self.vendor.take_reply(ticket) else {
