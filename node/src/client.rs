@@ -21,8 +21,8 @@ use hyper_util::rt::TokioIo;
 use serde_json::Value;
 use tokio::{net::UnixStream, time::timeout};
 
-/// The control socket's name in the home.
-pub const SOCKET: &str = "control.sock";
+use crate::daemon::SOCKET;
+
 /// Connecting on one machine is immediate, unless the node hangs.
 const CONNECT_DEADLINE: Duration = Duration::from_secs(5);
 /// The longest wait for an answer that computes: a large removal or a live read. A long poll ends after 25 s by itself.

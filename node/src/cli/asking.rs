@@ -17,14 +17,12 @@ use super::{
     ending::{Done, Ending},
 };
 use crate::{
-    daemon::{self, Prompt, failure::NodeRefusal},
+    daemon::passphrase::{CREDENTIAL, Prompt, read_file},
     messages::{Facts, Messages},
 };
 
-/// A passphrase file: a long sentence and a line end. Bytes.
-const PASSPHRASE_FILE_MAX_BYTES: u64 = 4_096;
-/// The name of the systemd credential that holds the passphrase.
-const CREDENTIAL: &str = "passphrase";
+/// 24 words and a line end, with room. Bytes.
+const PHRASE_MAX_BYTES: u64 = 4_096;
 
 /// Whether a yes can be taken for granted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -143,7 +141,7 @@ impl Source {
     /// The file does not read, or the terminal went away.
     pub async fn read(&self, question: String) -> Done<Zeroizing<String>> {
         match self {
-            Self::File(path) => read_file(path),
+            Self::File(path) => Ok(read_file(path)?),
             Self::Terminal => hidden(question).await,
         }
     }
@@ -154,7 +152,7 @@ impl Source {
     /// As [`Source::read`], and when both are not the same.
     pub async fn read_new(&self, messages: &'static Messages) -> Done<Zeroizing<String>> {
         match self {
-            Self::File(path) => read_file(path),
+            Self::File(path) => Ok(read_file(path)?),
             Self::Terminal => {
                 let first = hidden(messages.word("ask-new-passphrase")).await?;
                 let second = hidden(messages.word("ask-passphrase-again")).await?;
@@ -166,22 +164,6 @@ impl Source {
             }
         }
     }
-}
-
-/// A secret in a file, without its last line end.
-fn read_file(path: &Path) -> Done<Zeroizing<String>> {
-    let mut text = Zeroizing::new(String::new());
-    let refused = |error: io::Error| {
-        daemon::Failure::from(NodeRefusal::PassphraseFile {
-            path: path.display().to_string(),
-            detail: error.to_string(),
-        })
-    };
-    let file = File::open(path).map_err(refused)?;
-    file.take(PASSPHRASE_FILE_MAX_BYTES).read_to_string(&mut text).map_err(refused)?;
-    let length = text.trim_end_matches(['\n', '\r']).len();
-    text.truncate(length);
-    Ok(text)
 }
 
 /// Asks for what must not be seen.
@@ -204,7 +186,7 @@ pub async fn phrase(session: &Session) -> Done<Zeroizing<String>> {
         return hidden(session.screen.word("ask-phrase")).await;
     }
     let mut text = Zeroizing::new(String::new());
-    io::stdin().lock().take(PASSPHRASE_FILE_MAX_BYTES).read_to_string(&mut text)?;
+    io::stdin().lock().take(PHRASE_MAX_BYTES).read_to_string(&mut text)?;
     Ok(text)
 }
 

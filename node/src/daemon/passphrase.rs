@@ -32,7 +32,7 @@ pub struct Ways {
 /// systemd sets this for a service that is given credentials.
 const CREDENTIALS: &str = "CREDENTIALS_DIRECTORY";
 /// The name of ours among them.
-const CREDENTIAL: &str = "passphrase";
+pub const CREDENTIAL: &str = "passphrase";
 
 impl Ways {
     /// What opens a vault of this kind, from the first way that there is: the file, the credential, the prompt.
