@@ -1,1 +1,3 @@
-//! placeholder
+//! Allod from outside: the real binary under faults.
+
+pub mod real;
