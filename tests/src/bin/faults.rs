@@ -1,0 +1,85 @@
+//! Breaks the real binary on purpose: `faults [--soak] [--seed N] [--rounds N] [--engine NAME]… FAMILY…`, all families if none is named.
+//!
+//! Prints what was done, with its numbers, then each finding in a sentence; ends with 1 if there is one. Homes are kept then.
+
+use std::{
+    path::{Path, PathBuf},
+    process::ExitCode,
+};
+
+use allod_tests::real::{ENGINES, Findings, Form, Plan, disk, kill, power};
+
+type Family = (&'static str, fn(&Plan) -> Findings);
+
+const FAMILIES: &[Family] = &[("kill", kill::run), ("disk", disk::run), ("power", power::run)];
+
+fn main() -> ExitCode {
+    let mut plan = Plan {
+        form: Form::Short,
+        seed: 1,
+        exe: beside_us("allod"),
+        dir: std::env::temp_dir().join(format!("allod-faults-{}", std::process::id())),
+        engines: Vec::new(),
+        rounds: None,
+    };
+    let mut chosen = Vec::new();
+    let mut words = std::env::args().skip(1);
+    while let Some(word) = words.next() {
+        let mut value = || words.next().unwrap_or_default();
+        match word.as_str() {
+            "--soak" => plan.form = Form::Soak,
+            "--seed" => plan.seed = number(&value()),
+            "--rounds" => plan.rounds = usize::try_from(number(&value())).ok(),
+            "--engine" => plan.engines.push(value()),
+            "--exe" => plan.exe = PathBuf::from(value()),
+            "--dir" => plan.dir = PathBuf::from(value()),
+            name => match FAMILIES.iter().find(|(known, _)| *known == name) {
+                Some(family) => chosen.push(*family),
+                None => return usage(name),
+            },
+        }
+    }
+    if plan.engines.is_empty() {
+        plan.engines = ENGINES.map(str::to_owned).to_vec();
+    }
+    if chosen.is_empty() {
+        chosen = FAMILIES.to_vec();
+    }
+    println!("seed {}, {:?} form, {}", plan.seed, plan.form, plan.exe.display());
+    let mut found = 0;
+    for (name, run) in chosen {
+        let began = std::time::Instant::now();
+        let findings = run(&plan);
+        println!("{name}: {} findings in {:.1} s", findings.len(), began.elapsed().as_secs_f64());
+        findings.iter().for_each(|finding| println!("FOUND {finding}"));
+        found += findings.len();
+    }
+    if found > 0 {
+        println!("the homes are kept in {}", plan.dir.display());
+        return ExitCode::FAILURE;
+    }
+    let _ = std::fs::remove_dir_all(&plan.dir);
+    ExitCode::SUCCESS
+}
+
+/// The release binary lies in the same directory.
+fn beside_us(name: &str) -> PathBuf {
+    let us = std::env::current_exe().unwrap_or_default();
+    us.parent().unwrap_or(Path::new(".")).join(name)
+}
+
+fn number(text: &str) -> u64 {
+    text.parse().unwrap_or_else(|_| {
+        eprintln!("\"{text}\" is no number");
+        std::process::exit(2);
+    })
+}
+
+fn usage(word: &str) -> ExitCode {
+    let names: Vec<_> = FAMILIES.iter().map(|(name, _)| *name).collect();
+    eprintln!(
+        "\"{word}\" is no family of faults\ntry: faults [--soak] [--seed N] [--rounds N] [--engine sled|redb] [{}]",
+        names.join("|")
+    );
+    ExitCode::from(2)
+}
