@@ -124,6 +124,8 @@ pub struct Parts {
     /// In place of the settings' own, if there are any.
     pub listen: Vec<String>,
     pub passphrase: Ways,
+    /// Resident memory over which the network makes and takes no connection.
+    pub memory_max_bytes: usize,
     pub make_opener: Box<dyn FnOnce(&Settings) -> MakeOpener + Send>,
 }
 
@@ -133,7 +135,7 @@ impl Daemon {
     /// # Errors
     /// The failure to show; then nothing is left running.
     pub async fn start(parts: Parts) -> Result<Self, Failure> {
-        let Parts { home: dir, listen, passphrase, make_opener } = parts;
+        let Parts { home: dir, listen, passphrase, memory_max_bytes, make_opener } = parts;
         if init::is_half_made(&dir) {
             return Err(NodeRefusal::HomeHalfMade { home: dir.display().to_string() }.into());
         }
@@ -149,7 +151,13 @@ impl Daemon {
 
         let listen = if listen.is_empty() { settings.listen.clone() } else { listen };
         let (events_in, events) = mpsc::channel(NETWORK_EVENTS_MAX);
-        let network = start_network(&dir, &listen, settings.carries(), events_in).await?;
+        let wanted = NetworkConfig {
+            listen: listen.clone(),
+            carry_for_others: settings.carries(),
+            memory_max_bytes,
+            ..NetworkConfig::default()
+        };
+        let network = start_network(&dir, wanted, events_in).await?;
         let clock = Clock::start();
         let listening = Listening::default();
         let ring = Arc::new(Ring::new(format!("{:x}", clock.now().wall.as_millis())));
@@ -245,7 +253,13 @@ pub async fn run(options: RunOptions) -> Result<Farewell, Failure> {
         .map_err(|error| NodeRefusal::Internal { what: format!("no signals can be listened to: {error}") })?;
     let passphrase = Ways { file: options.passphrase_file, prompt: options.prompt };
     let make_opener = Box::new(engine::make_opener);
-    let parts = Parts { home: options.home, listen: options.listen, passphrase, make_opener };
+    let parts = Parts {
+        home: options.home,
+        listen: options.listen,
+        passphrase,
+        memory_max_bytes: network::limits::MEMORY_MAX_BYTES,
+        make_opener,
+    };
     let daemon = Daemon::start(parts).await?;
     // Whoever reads it may be gone: no reason not to run.
     let _ = say_ready(&daemon, options.json, &mut io::stdout().lock());
@@ -349,15 +363,15 @@ fn end_failure(ended: Ended) -> Failure {
 /// Starts the network on the addresses, with ports that were remembered, and remembers those that were chosen.
 async fn start_network(
     dir: &Path,
-    listen: &[String],
-    carry_for_others: bool,
+    wanted: NetworkConfig,
     events: mpsc::Sender<network::NetworkEvent>,
 ) -> Result<mpsc::Sender<NetworkCommand>, Failure> {
     const TRIES: u32 = 3;
     let mut ports = Ports::load(dir);
     for left in (0..TRIES).rev() {
-        let chosen: Vec<_> = listen.iter().map(|address| ports.choose(address)).collect();
-        let config = NetworkConfig { listen: chosen.clone(), carry_for_others, ..NetworkConfig::default() };
+        let listen: Vec<_> = wanted.listen.iter().map(|address| ports.choose(address)).collect();
+        let chose = listen != wanted.listen;
+        let config = NetworkConfig { listen, ..wanted.clone() };
         match network::start(config, events.clone()).await {
             Ok(network) => {
                 ports.save(dir).map_err(|error| NodeRefusal::HomeIo {
@@ -367,8 +381,8 @@ async fn start_network(
                 return Ok(network);
             }
             // Between choosing a port and listening there somebody else took it.
-            Err(StartError::Listen { .. }) if left > 0 && chosen != listen => {
-                listen.iter().for_each(|address| ports.forget(address));
+            Err(StartError::Listen { .. }) if left > 0 && chose => {
+                wanted.listen.iter().for_each(|address| ports.forget(address));
             }
             Err(StartError::SecretsWouldBeLogged) => return Err(NodeRefusal::SecretsWouldBeLogged {}.into()),
             Err(error) => return Err(NodeRefusal::NetworkFailed { why: error.to_string() }.into()),

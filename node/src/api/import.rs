@@ -21,6 +21,7 @@ use super::{
 use crate::{
     daemon::{
         failure::{Failure, NodeRefusal},
+        hygiene,
         limits::{IMPORT_CHUNK_MAX_BYTES, IMPORT_WRITES_MAX},
     },
     import::{self, Format, Imported, ImportedRecord, Skipped},
@@ -91,6 +92,7 @@ async fn import_file(State(api): State<Api>, mut parameters: Parameters, Whole(f
         counts.changed += page.changed;
         counts.unchanged += page.unchanged;
     }
+    let _ = tokio::task::spawn_blocking(hygiene::give_back_memory).await;
     Ok(Json(ImportedJson {
         format: format.as_str(),
         records: counts.records,

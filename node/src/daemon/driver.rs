@@ -13,6 +13,8 @@
 //! The engine can be gone while the thread goes on: `lock` drops it with all its keys, closes every link and refuses commands until
 //! `unlock` hands in another one. Errands of an engine that is gone are told apart from those of the present one by its number.
 
+mod trace;
+
 use std::{
     collections::HashMap,
     panic::{AssertUnwindSafe, catch_unwind},
@@ -363,6 +365,7 @@ impl Running {
         let Some(machine) = &mut self.machine else { return Ok(()) };
         let Driver { store, clock, dice, .. } = &mut self.driver;
         let store: &dyn View = &**store;
+        tracing::trace!(event = %trace::Event(&event));
         let step = machine.handle(event, clock.now(), &mut **dice, &Overlay::new(store, &together.writes))?;
         together.add(step);
         Ok(())
@@ -378,6 +381,7 @@ impl Running {
     }
 
     fn perform(&mut self, effect: Effect) -> Result<(), Ended> {
+        tracing::trace!(effect = %trace::Effect(&effect));
         match effect {
             Effect::Reply { ticket, outcome } => {
                 // A caller that hung up loses its answer and nothing else.

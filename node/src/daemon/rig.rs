@@ -204,6 +204,9 @@ pub fn make_opener(script: &Arc<Script>) -> MakeOpener {
     })
 }
 
+/// All tests of this crate share one process, which may be larger than a node that is about to take a connection.
+pub const SHARED_MEMORY_MAX_BYTES: usize = 1 << 40;
+
 /// A home in a directory that goes away.
 pub struct TestHome {
     outside: tempfile::TempDir,
@@ -238,6 +241,7 @@ impl TestHome {
             home: self.dir(),
             listen: vec!["/ip4/127.0.0.1/tcp/0".to_owned()],
             passphrase: Ways { file, prompt: None },
+            memory_max_bytes: SHARED_MEMORY_MAX_BYTES,
             make_opener: {
                 let script = Arc::clone(script);
                 Box::new(move |_| make_opener(&script))

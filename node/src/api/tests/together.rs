@@ -8,7 +8,7 @@ use tokio::time::{Instant, sleep, timeout};
 use crate::daemon::{
     Daemon, Farewell, Parts, engine,
     passphrase::Ways,
-    rig::{TestHome, call},
+    rig::{SHARED_MEMORY_MAX_BYTES, TestHome, call},
 };
 
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -23,6 +23,7 @@ async fn started(home: &TestHome) -> Daemon {
         home: home.dir(),
         listen: vec!["/ip4/127.0.0.1/tcp/0".to_owned()],
         passphrase: Ways { file: None, prompt: None },
+        memory_max_bytes: SHARED_MEMORY_MAX_BYTES,
         make_opener: Box::new(engine::make_opener),
     };
     Daemon::start(parts).await.unwrap()
