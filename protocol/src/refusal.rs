@@ -201,8 +201,6 @@ refusals! {
     GrantNotYet { peer: Text, path: Text, at: Time } = "grant-not-yet", NoGrant;
     /// Nothing was heard for so long that the grant may not be read.
     LeaseOver { peer: Text, heard: Time, ended: Time } = "lease-over", LeaseOver;
-    /// Grants wait for the person after a restore.
-    Suspended { peer: Text } = "suspended", NoGrant;
     /// Lent, and its value has not come yet.
     NotArrived { peer: Text, path: Text } = "not-arrived", NotFound;
     /// A live answer was needed and did not come.

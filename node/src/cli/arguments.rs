@@ -251,12 +251,6 @@ pub enum PeersAction {
         #[arg(value_name = "NEW")]
         new: String,
     },
-    Resume {
-        #[arg(value_name = "PEER")]
-        peer: String,
-        #[arg(long, short)]
-        yes: bool,
-    },
 }
 
 #[derive(Args, Debug)]

@@ -23,7 +23,6 @@ pub(super) async fn peers(session: &Session, args: arguments::Peers) -> Done {
             let answer = session.post(&url, json!({ "to": new })).await?;
             finish(session, &answer, "peer-renamed", &Facts::none().text("old", old).text("new", new))
         }
-        Some(PeersAction::Resume { peer, yes }) => resume(session, peer, yes).await,
     }
 }
 
@@ -119,17 +118,6 @@ pub(super) async fn preview_grants(session: &Session, peer: &str) -> Done {
         screen.note(&screen.draw(super::grants::table(screen, &open)));
     }
     Ok(())
-}
-
-async fn resume(session: &Session, peer: String, yes: bool) -> Done {
-    let consent = asking::consent(yes)?;
-    if consent == Consent::Asked {
-        preview_grants(session, &peer).await?;
-    }
-    let facts = Facts::none().text("peer", peer.clone());
-    asking::confirm_or_end(session, consent, "resume-ask", &facts).await?;
-    let answer = session.post(&Url::new("/v1/peers").part(&peer).word("resume"), json!({})).await?;
-    finish(session, &answer, "resume-done", &facts)
 }
 
 pub(super) async fn forget(session: &Session, args: arguments::Forget) -> Done {

@@ -6,8 +6,8 @@ use crate::codec::Coded;
 use crate::{
     ask::{self, Ask},
     command::{
-        Answer, AskState, Command, Delivery, Direction, FieldView, GrantState, ImportCounts, ImportItem, Mode, Page,
-        PairingStage, PeerState, Purge, RevokedView, SetItem, StatusView, Ticket, WordsAre, WrittenView,
+        Answer, AskState, Command, Delivery, Direction, FieldView, GrantState, Happening, ImportCounts, ImportItem,
+        Mode, Page, PairingStage, PeerState, Purge, RevokedView, SetItem, StatusView, Ticket, WordsAre, WrittenView,
     },
     delivery,
     effect::{Channel, Effect, Message},
@@ -241,6 +241,15 @@ impl Live {
             if one.version == 1 {
                 marked.extend(followers.mark(tx, &one.path.record.field(FieldName::id()), None)?);
             }
+            tx.happened(Happening {
+                at: tx.wall(),
+                event: "field_changed",
+                peer: None,
+                grant: None,
+                ask: None,
+                selectors: Vec::new(),
+                path: Some(one.path.to_string()),
+            });
         }
         self.cut_marked(tx, marked)
     }

@@ -488,7 +488,7 @@ pub fn refused_rows() -> Vec<Row> {
             7,
             "damaged",
             "The store is damaged.",
-            "allod restore FILE",
+            "a copy of this home made earlier, put in its place",
         ),
         row(
             "set contact/me/city=Paris",
