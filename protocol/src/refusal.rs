@@ -183,7 +183,7 @@ refusals! {
     OwnAsk { id: Text } = "own-ask", Usage;
     /// The ask came from the other side, which alone can take it back.
     NotOwnAsk { id: Text } = "not-own-ask", Usage;
-    /// The selection leaves out something that was required, or names something that was not asked.
+    /// The selection names something that was not asked.
     NotAsked { selector: Text } = "not-asked", Usage;
     /// The peer has as many open asks of us as one may have.
     TooManyAsks { peer: Text, most: Number } = "too-many-asks", Conflict;

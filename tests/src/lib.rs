@@ -1,7 +1,8 @@
 //! The whole system from outside.
 //!
 //! [`world::World`] runs whole worlds of nodes: the engine of the daemon with clocks, dice, disks and a network that one seed fixes.
-//! [`story`] says in whole sentences what people do in them. [`real`] drives the real binary under faults. [`bench`] measures it.
+//! [`story`] says in whole sentences what people do in them. [`process`] types commands at the real binary
+//! and reads what it says; [`real`] puts it under faults; [`bench`] measures it.
 
 pub mod attack;
 pub mod bench;
@@ -9,6 +10,7 @@ pub mod dice;
 pub mod disk;
 pub mod network;
 pub mod node;
+pub mod process;
 pub mod real;
 pub mod story;
 pub mod trace;
