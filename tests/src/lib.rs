@@ -2,8 +2,10 @@
 //!
 //! [`world::World`] runs whole worlds of nodes: the engine of the daemon with clocks, dice, disks and a network that one seed fixes.
 //! [`story`] says in whole sentences what people do in them. [`real`] drives the real binary under faults. [`bench`] measures it.
+//! [`attacker`] opens what it can of what fell into its hands.
 
 pub mod attack;
+pub mod attacker;
 pub mod bench;
 pub mod dice;
 pub mod disk;
