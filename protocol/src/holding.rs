@@ -259,6 +259,10 @@ pub fn cells(
     grant.last_delivery = Some(order.at());
     grant.save(tx);
     if !gone.is_empty() {
+        // The keys that went with single fields' cells are in old bytes still, under the key of the grant's bucket.
+        if gone.iter().any(|cell| cell.record.is_none()) {
+            Job::reseal(tx, grant.id.as_bytes()[0])?;
+        }
         log::append(tx, relationship, &Body::Purged(Purged::Cells { grant: grant.id, cells: gone }), None)?;
     }
     tell(tx, relationship, "field_changed", Some(grant), order.at());

@@ -13,13 +13,15 @@ pub struct Dice {
     key: [u8; 32],
     block: u64,
     left: Vec<u8>,
+    /// What was drawn in one piece, if somebody keeps it.
+    kept: Option<Vec<Vec<u8>>>,
 }
 
 impl Dice {
     /// The stream of this name under a seed.
     #[must_use]
     pub fn stream(seed: u64, name: &str) -> Self {
-        Self { key: sha256(&[&seed.to_le_bytes(), name.as_bytes()]), block: 0, left: Vec::new() }
+        Self { key: sha256(&[&seed.to_le_bytes(), name.as_bytes()]), block: 0, left: Vec::new(), kept: None }
     }
 
     /// A number below `end`, which is not zero.
@@ -43,6 +45,17 @@ impl Dice {
     pub fn pick<'a, T>(&mut self, among: &'a [T]) -> Option<&'a T> {
         let count = u64::try_from(among.len()).ok().filter(|count| *count > 0)?;
         among.get(usize::try_from(self.below(count)).ok()?)
+    }
+
+    /// From here on, keeps what it gives: for whoever is to know every secret that a node ever drew.
+    pub fn keep_draws(&mut self) {
+        self.kept.get_or_insert_with(Vec::new);
+    }
+
+    /// What it gave since [`Dice::keep_draws`], draw by draw.
+    #[must_use]
+    pub fn draws(&self) -> &[Vec<u8>] {
+        self.kept.as_deref().unwrap_or_default()
     }
 
     fn fill(&mut self, bytes: &mut [u8]) {
@@ -69,6 +82,9 @@ impl TryRng for Dice {
 
     fn try_fill_bytes(&mut self, bytes: &mut [u8]) -> Result<(), Infallible> {
         self.fill(bytes);
+        if let Some(kept) = &mut self.kept {
+            kept.push(bytes.to_vec());
+        }
         Ok(())
     }
 }

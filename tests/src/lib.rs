@@ -1,10 +1,11 @@
 //! The whole system from outside.
 //!
 //! [`world::World`] runs whole worlds of nodes: the engine of the daemon with clocks, dice, disks and a network that one seed fixes.
-//! [`story`] says in whole sentences what people do in them. [`process`] types commands at the real binary
-//! and reads what it says; [`real`] puts it under faults; [`bench`] measures it.
+//! [`story`] says in whole sentences what people do in them. [`process`] types commands at the real binary and reads what it says;
+//! [`real`] puts it under faults; [`bench`] measures it. [`attacker`] opens what it can of what fell into its hands.
 
 pub mod attack;
+pub mod attacker;
 pub mod bench;
 pub mod dice;
 pub mod disk;
