@@ -33,8 +33,8 @@ use allod_protocol::{
 };
 
 pub use carving::{Carved, carve};
-pub use home::{HomeError, Way, loot_home};
 use entries::Entries;
+pub use home::{HomeError, Way, loot_home};
 
 /// All that fell into the attacker's hands.
 #[derive(Default)]
@@ -273,7 +273,8 @@ fn open_rows(loot: &Loot) -> Vec<OpenRow> {
             Sealing::Raw => continue,
         };
         let (Some(bucket), Some(sealed)) = (Key::bucket_of(key), stored.get(4..)) else { continue };
-        let plain = row_keys(loot, bucket).iter().find_map(|row_key| open(row_key, Domain::Row, key, sealed, padding).ok());
+        let plain =
+            row_keys(loot, bucket).iter().find_map(|row_key| open(row_key, Domain::Row, key, sealed, padding).ok());
         if let Some(plain) = plain {
             rows.push(OpenRow { table, key: key.clone(), plain: plain.to_vec() });
         }
@@ -284,7 +285,11 @@ fn open_rows(loot: &Loot) -> Vec<OpenRow> {
 /// All keys that a row of this bucket may be sealed under.
 fn row_keys(loot: &Loot, bucket: u8) -> Vec<SecretKey> {
     let buckets = loot.vaults.iter().map(|vault| vault.bucket(bucket));
-    buckets.flat_map(|bucket| [Some(bucket.key()), bucket.previous().map(|(_, key)| key)]).flatten().map(SecretKey::duplicate).collect()
+    buckets
+        .flat_map(|bucket| [Some(bucket.key()), bucket.previous().map(|(_, key)| key)])
+        .flatten()
+        .map(SecretKey::duplicate)
+        .collect()
 }
 
 /// `version:8 ‖ epoch:4 ‖ received:8 ‖ sealed`, under `grant:16 ‖ selector:2 ‖ record:16`.

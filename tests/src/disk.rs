@@ -32,6 +32,9 @@ pub enum Refused {
     FailedAndKept,
 }
 
+/// Rows and vault, as a crash leaves them.
+type Kept = (BTreeMap<Vec<u8>, Vec<u8>>, Vec<u8>);
+
 /// One home directory.
 #[derive(Clone, Default)]
 pub struct SimDisk {
@@ -39,7 +42,7 @@ pub struct SimDisk {
     vault: Vec<u8>,
     mood: Mood,
     /// What a crash of a lying disk goes back to.
-    synced: Option<Box<(BTreeMap<Vec<u8>, Vec<u8>>, Vec<u8>)>>,
+    synced: Option<Box<Kept>>,
     refuse_next: Option<Refused>,
     keeps_wreckage: bool,
     wreckage: BTreeSet<(Vec<u8>, Vec<u8>)>,

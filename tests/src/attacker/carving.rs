@@ -160,7 +160,8 @@ struct RowPlace {
 fn payload_headers(loot: &Loot) -> Vec<(Vec<u8>, Header)> {
     let headers = loot.rows.iter().filter(|(key, _)| Table::of(key) == Some(Table::Entries));
     let headers = headers.filter(|(key, _)| key.last() == Some(&(EntryPart::Header as u8)));
-    let headers = headers.filter_map(|(_, stored)| stored.first_chunk::<{ Header::BYTES }>().and_then(Header::from_bytes));
+    let headers =
+        headers.filter_map(|(_, stored)| stored.first_chunk::<{ Header::BYTES }>().and_then(Header::from_bytes));
     let with_payload = headers.filter(|header| header.payload_bytes > 0);
     with_payload
         .map(|header| (Key::entry(header.log, header.sequence, EntryPart::Payload).as_bytes().to_vec(), header))

@@ -45,7 +45,9 @@ impl Entries {
             }
         }
         for (key, stored) in loot.rows.iter().filter(|(key, _)| Table::of(key) == Some(Table::Entries)) {
-            let (Some(log), Some(sequence), Some(part)) = (key.get(1..17), key.get(17..25), key.get(25)) else { continue };
+            let (Some(log), Some(sequence), Some(part)) = (key.get(1..17), key.get(17..25), key.get(25)) else {
+                continue;
+            };
             let log = LogId::from_bytes(log.try_into().expect("sixteen bytes"));
             let sequence = u64::from_be_bytes(sequence.try_into().expect("eight bytes"));
             let entry = entries.entries.entry((log, sequence)).or_default();

@@ -8,7 +8,9 @@ use std::{
     convert::Infallible,
 };
 
-use allod_crypto::{AgreementIdentity, MessageKind, Role, SecretKey, SessionInitiator, SessionKeys, hkdf, hmac32, session};
+use allod_crypto::{
+    AgreementIdentity, MessageKind, Role, SecretKey, SessionInitiator, SessionKeys, hkdf, hmac32, session,
+};
 use allod_protocol::{
     codec::Coded,
     effect::SessionId,
@@ -165,7 +167,6 @@ fn asked(side: &Side, draw: [u8; 32], hello: &Hello, welcome: &[u8]) -> Option<(
 fn answered(side: &Side, draw: [u8; 32], hello: &Hello, welcome: &[u8]) -> Option<(SessionId, SessionKeys)> {
     let prologue = side.prologue(side.my_route, side.their_route, side.role.other());
     let mut dice = Again(draw);
-    let answered =
-        session::answer(&side.mine, &side.theirs, &side.psk, &prologue, &hello.noise, &[], &mut dice);
+    let answered = session::answer(&side.mine, &side.theirs, &side.psk, &prologue, &hello.noise, &[], &mut dice);
     answered.ok().filter(|(second, _)| second == welcome).map(|(_, keys)| (hello.session, keys))
 }

@@ -57,7 +57,7 @@ fn on(plan: &Plan, engine: &str, rounds: usize) -> Findings {
             thread::sleep(pause);
             alice.kill();
             let faults = calls.join().expect("the workload does not panic");
-            findings.extend(faults.iter().filter_map(|fault| dishonest(fault)).map(|what| at(round, &what)));
+            findings.extend(faults.iter().filter_map(dishonest).map(|what| at(round, &what)));
         });
         findings.extend(spoke_of_a_panic(&alice).map(|what| at(round, &what)));
         if now.one_in(8) {

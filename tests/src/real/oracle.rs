@@ -247,11 +247,11 @@ impl Field {
             Err(fault) if fault.is("not_found") => None,
             Err(fault) => return Err(format!("{path} can't be read: {fault:?}")),
         };
-        if let Some(begun) = self.begun.take() {
-            if text == begun.text(path) {
-                self.acknowledged = begun;
-                return Ok(());
-            }
+        if let Some(begun) = self.begun.take()
+            && text == begun.text(path)
+        {
+            self.acknowledged = begun;
+            return Ok(());
         }
         if text == self.acknowledged.text(path) {
             return Ok(());

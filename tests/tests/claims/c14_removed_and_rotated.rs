@@ -38,7 +38,12 @@ fn after_a_removal_no_byte_ever_written_opens_the_value() {
     let spoils = plunder(&loot, Search::Everything);
     assert!(spoils.knows("CANARY-kept!"), "what was not removed still opens");
     let open = spoils.known_of(REMOVED);
-    println!("{} rows ever written, {} plaintexts, {} of 4 removed values", loot.rows.len(), spoils.plaintexts.len(), open.len());
+    println!(
+        "{} rows ever written, {} plaintexts, {} of 4 removed values",
+        loot.rows.len(),
+        spoils.plaintexts.len(),
+        open.len()
+    );
     assert!(open.is_empty(), "{open:?} still opens");
 
     let mut control = world.stolen_disk_with_old_bytes(alice);
