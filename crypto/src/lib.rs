@@ -24,7 +24,7 @@ pub mod xwing;
 
 pub use chain::ChainValue;
 pub use identity::{AgreementIdentity, BadSignature, NonContributory, SigningIdentity, VerifyKey};
-pub use key::{SecretKey, ct_eq, hkdf, hmac16, hmac32, sha256};
+pub use key::{ExtractedKey, SecretKey, ct_eq, hkdf, hmac16, hmac32, sha256};
 pub use noise::HandshakeError;
 pub use pairing::{Bundle, BundleSecrets, Invitation, InvitationError, Paired, PairingRefused, Sas};
 pub use phrase::{Phrase, PhraseError};

@@ -6,7 +6,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, btree_map::Entry};
 
-use allod_crypto::{Domain, Padding, SecretKey, seal};
+use allod_crypto::{Domain, ExtractedKey, Padding, SecretKey, seal};
 use serde::{Deserialize, Serialize};
 
 use crate::{
@@ -403,8 +403,14 @@ pub(crate) fn pseudonym(relationship: &Relationship, selector: &Selector, record
 pub fn record_key(field_key: &SecretKey, record: Option<Pseudonym>) -> SecretKey {
     match record {
         None => field_key.duplicate(),
-        Some(record) => field_key.derive_parts(&[b"allod/record-key/1", record.as_bytes()]),
+        Some(record) => record_key_of(&field_key.extracted(), record),
     }
+}
+
+/// The same, from a column's key that serves many records.
+#[must_use]
+pub fn record_key_of(column_key: &ExtractedKey, record: Pseudonym) -> SecretKey {
+    column_key.derive_parts(&[b"allod/record-key/1", record.as_bytes()])
 }
 
 /// How a cell's length is hidden: a single field pads its own; the cells of a column share their entry's padding.

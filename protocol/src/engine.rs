@@ -26,7 +26,7 @@ use crate::{
     effect::{Channel, Effect, Message},
     event::Event,
     hints::Hints,
-    holding,
+    holding::{self, AtHand},
     id::RelationshipId,
     job::{Job, JobStep, ResealStage},
     limits::ADDRESSES_MAX,
@@ -87,6 +87,7 @@ struct Live {
     pairings: Pairings,
     waits: Waits,
     first_word: FirstWord,
+    at_hand: AtHand,
     uses: Uses,
     hints: Hints,
     listening: Vec<String>,
@@ -136,6 +137,7 @@ impl Engine {
             pairings: Pairings::default(),
             waits: Waits::default(),
             first_word: FirstWord::default(),
+            at_hand: AtHand::default(),
             uses: Uses::default(),
             hints: Hints::default(),
             listening: Vec::new(),
@@ -180,6 +182,7 @@ impl Engine {
             Ok(()) => {
                 self.live.jobs |= tx.started_job();
                 let (writes, effects) = tx.finish();
+                self.live.at_hand.forget(&writes);
                 Ok(Step { writes, effects })
             }
             Err(Stop::Fault(fault)) => Err(fault),

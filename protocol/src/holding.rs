@@ -4,15 +4,19 @@
 //! after the owner's newest head a grant may still be read. Past lease or end the node refuses and keeps the keys; it destroys them on
 //! `Revoked`, or when a head dated after the end confirms the end.
 
+mod at_hand;
+
 use std::collections::BTreeMap;
 
 use allod_crypto::{Domain, SecretKey, open};
+
+pub use at_hand::AtHand;
 
 use crate::{
     ask,
     codec::Coded,
     command::{Direction, FieldView, Happening, Listing, Mode, Page, PeerState, Purge, RecordView},
-    delivery::{padding, record_key},
+    delivery::{padding, record_key, record_key_of},
     door::Authorized,
     grant::{EndRow, Ended, FieldKeyRow, Grant, Lent, ReadCount, destroy_keys, forget_end},
     id::{GrantId, Pseudonym},
@@ -36,13 +40,13 @@ use crate::{
 };
 
 /// A cell as it is stored: `version:8 ‖ epoch:4 ‖ received:8 ‖ sealed`, big-endian.
-struct HeldCell {
+struct HeldCell<'a> {
     version: u64,
     epoch: u32,
-    sealed: Vec<u8>,
+    sealed: &'a [u8],
 }
 
-impl HeldCell {
+impl<'a> HeldCell<'a> {
     const HEAD_BYTES: usize = 20;
 
     fn encode(&self, received: Timestamp) -> Vec<u8> {
@@ -50,19 +54,15 @@ impl HeldCell {
         bytes.extend(self.version.to_be_bytes());
         bytes.extend(self.epoch.to_be_bytes());
         bytes.extend(received.as_millis().to_be_bytes());
-        bytes.extend(&self.sealed);
+        bytes.extend(self.sealed);
         bytes
     }
 
-    fn decode(stored: &[u8]) -> Result<Self, StoreFault> {
+    fn read(stored: &'a [u8]) -> Result<Self, StoreFault> {
         let damaged = || StoreFault::Damaged { detail: "a cell cannot be read".to_owned() };
         let (head, sealed) = stored.split_at_checked(Self::HEAD_BYTES).ok_or_else(damaged)?;
         let number = |from: usize, to: usize| head[from..to].iter().fold(0u64, |n, byte| n << 8 | u64::from(*byte));
-        Ok(Self {
-            version: number(0, 8),
-            epoch: u32::try_from(number(8, 12)).expect("four bytes"),
-            sealed: sealed.to_vec(),
-        })
+        Ok(Self { version: number(0, 8), epoch: u32::try_from(number(8, 12)).expect("four bytes"), sealed })
     }
 }
 
@@ -215,9 +215,12 @@ pub fn cells(
         }
         let selector = lent.selector.clone();
         let key = Key::cell(grant.id, cell.selector, cell.record);
-        let held = tx.get_raw(&key)?.map(|stored| HeldCell::decode(&stored)).transpose()?;
+        let held = match tx.get_raw(&key)? {
+            Some(stored) => Some(HeldCell::read(&stored)?.version),
+            None => None,
+        };
         if cell.gone {
-            if held.is_none_or(|held| held.version <= cell.version) {
+            if held.is_none_or(|held| held <= cell.version) {
                 tx.delete(&key);
                 if cell.record.is_none() {
                     destroy_keys(tx, grant.id, cell.selector)?;
@@ -226,7 +229,7 @@ pub fn cells(
             }
             continue;
         }
-        let newer = held.is_none_or(|held| held.version < cell.version && grant.mode == Mode::Follow);
+        let newer = held.is_none_or(|held| held < cell.version && grant.mode == Mode::Follow);
         let Some(sealed) = arrived.filter(|_| newer) else { continue };
         let place = (cell.selector, cell.epoch);
         if let std::collections::btree_map::Entry::Vacant(unknown) = keys.entry(place) {
@@ -246,7 +249,7 @@ pub fn cells(
         if open_cell(field_key, &bound_to, &sealed).is_none() {
             return Err(Misbehaviour::Forged.into());
         }
-        let held = HeldCell { version: cell.version, epoch: cell.epoch, sealed };
+        let held = HeldCell { version: cell.version, epoch: cell.epoch, sealed: &sealed };
         tx.put_raw(&key, held.encode(tx.wall()));
         if cell.record.is_none() {
             destroy_older_keys(tx, grant.id, cell.selector, cell.epoch)?;
@@ -280,11 +283,14 @@ fn field_key(tx: &Tx<'_>, grant: GrantId, place: u16, epoch: u32) -> Result<Opti
 }
 
 fn open_cell(field_key: &SecretKey, place: &CellPlace<'_>, sealed: &[u8]) -> Option<CellContent> {
-    let key = record_key(field_key, place.record);
-    let plain = open(&key, Domain::Cell, &place.aad(), sealed, padding(place.record)).ok()?;
-    let content = CellContent::decode(&plain).ok()?;
-    content.value.clone().checked().ok()?;
-    Some(content)
+    opened_cell(&record_key(field_key, place.record), place, sealed)
+}
+
+/// Opens a cell with the key that is its own.
+fn opened_cell(key: &SecretKey, place: &CellPlace<'_>, sealed: &[u8]) -> Option<CellContent> {
+    let plain = open(key, Domain::Cell, &place.aad(), sealed, padding(place.record)).ok()?;
+    let CellContent { at_s, value } = CellContent::decode(&plain).ok()?;
+    Some(CellContent { at_s, value: value.checked().ok()? })
 }
 
 /// Selectors are taken back: their keys go with this step, their cells with a job that ends in `Purged`.
@@ -422,7 +428,7 @@ pub fn read(
             reasons.push((5, Refusal::NotArrived { peer: peer.clone(), path: path.to_string() }));
             continue;
         };
-        let cell = HeldCell::decode(&stored)?;
+        let cell = HeldCell::read(&stored)?;
         if best.as_ref().is_some_and(|(version, ..)| *version >= cell.version) {
             continue;
         }
@@ -467,20 +473,47 @@ fn candidates(
 /// The record that a pseudonym's written form names.
 #[must_use]
 pub fn parse_pseudonym(text: &str) -> Option<Pseudonym> {
-    const ALPHABET: &str = "0123456789abcdefghjkmnpqrstvwxyz";
-    let letters = text.strip_prefix(Pseudonym::PREFIX)?;
-    let mut number = 0u128;
-    if letters.len() != 26 {
-        return None;
-    }
-    for letter in letters.chars() {
-        let digit = u128::try_from(ALPHABET.find(letter)?).ok()?;
-        number = number.checked_mul(32)?.checked_add(digit)?;
-    }
-    Some(Pseudonym::from_bytes(number.to_be_bytes()))
+    // Bytes that the text begins with are all of the id only if the text is all of it.
+    let bytes = (text.len() == Pseudonym::PREFIX.len() + 26).then(|| Pseudonym::beginning(text))??;
+    Some(Pseudonym::from_bytes(bytes.try_into().ok()?))
 }
 
-/// Why this grant may not be read now, with how much the reason says.
+/// Why a grant may not be read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Why {
+    NotYet { from: Timestamp },
+    TakenBack { at: Timestamp },
+    Expired { at: Timestamp },
+    LeaseOver { heard: Timestamp, ended: Timestamp },
+}
+
+/// Whether this selector of a grant may be read now: it is not taken back, its time has come and is not over, and its lease holds.
+fn why_not(grant: &Grant, place: u16, now: Timestamp, head: Option<KnownHead>) -> Option<Why> {
+    if let Some(at) = grant.lent(place).and_then(|lent| lent.taken_back) {
+        return Some(Why::TakenBack { at });
+    }
+    match grant.ended {
+        Some(Ended::Revoked { at }) => return Some(Why::TakenBack { at }),
+        Some(Ended::Expired { at }) => return Some(Why::Expired { at }),
+        None => {}
+    }
+    if let Some(at) = grant.not_after.filter(|end| now >= *end) {
+        return Some(Why::Expired { at });
+    }
+    if now.after(crate::limits::CLOCK_AHEAD_MAX) < grant.not_before {
+        return Some(Why::NotYet { from: grant.not_before });
+    }
+    if grant.lease_ms.is_some() {
+        let end = grant.lease_until(head.map(|head| (head.at, head.until)));
+        if end.is_none_or(|end| now > end) {
+            let heard = head.map_or(grant.not_before, |head| head.at);
+            return Some(Why::LeaseOver { heard, ended: end.unwrap_or(heard) });
+        }
+    }
+    None
+}
+
+/// The same in words, with how much the reason says.
 fn refusal(
     grant: &Grant,
     place: u16,
@@ -489,31 +522,14 @@ fn refusal(
     now: Timestamp,
     head: Option<KnownHead>,
 ) -> Option<(u8, Refusal)> {
+    let why = why_not(grant, place, now, head)?;
     let (peer, path) = (relationship.petname.clone(), path.to_string());
-    let taken_back = grant.lent(place).and_then(|lent| lent.taken_back);
-    if let Some(at) = taken_back {
-        return Some((2, Refusal::TakenBack { peer, path, at }));
-    }
-    match grant.ended {
-        Some(Ended::Revoked { at }) => return Some((2, Refusal::TakenBack { peer, path, at })),
-        Some(Ended::Expired { at }) => return Some((3, Refusal::GrantExpired { peer, path, at })),
-        None => {}
-    }
-    if let Some(at) = grant.not_after.filter(|end| now >= *end) {
-        return Some((3, Refusal::GrantExpired { peer, path, at }));
-    }
-    if now.after(crate::limits::CLOCK_AHEAD_MAX) < grant.not_before {
-        return Some((1, Refusal::GrantNotYet { peer, path, at: grant.not_before }));
-    }
-    if grant.lease_ms.is_some() {
-        let heard = head.map(|head| (head.at, head.until));
-        let end = grant.lease_until(heard);
-        if end.is_none_or(|end| now > end) {
-            let heard = head.map_or(grant.not_before, |head| head.at);
-            return Some((4, Refusal::LeaseOver { peer, heard, ended: end.unwrap_or(heard) }));
-        }
-    }
-    None
+    Some(match why {
+        Why::NotYet { from } => (1, Refusal::GrantNotYet { peer, path, at: from }),
+        Why::TakenBack { at } => (2, Refusal::TakenBack { peer, path, at }),
+        Why::Expired { at } => (3, Refusal::GrantExpired { peer, path, at }),
+        Why::LeaseOver { heard, ended } => (4, Refusal::LeaseOver { peer, heard, ended }),
+    })
 }
 
 fn open_held(
@@ -522,7 +538,7 @@ fn open_held(
     grant: &Grant,
     place: u16,
     record: Option<Pseudonym>,
-    cell: &HeldCell,
+    cell: &HeldCell<'_>,
     path: String,
 ) -> Result<FieldView, StoreFault> {
     let damaged = || StoreFault::Damaged { detail: "a cell that was held does not open".to_owned() };
@@ -537,26 +553,19 @@ fn open_held(
         version: cell.version,
         agreement: &grant.agreement,
     };
-    let content = open_cell(&key, &bound_to, &cell.sealed).ok_or_else(damaged)?;
-    Ok(held_view(relationship, grant, path, content.value, cell.version, content.at_s))
+    let content = open_cell(&key, &bound_to, cell.sealed).ok_or_else(damaged)?;
+    Ok(held_view(&relationship.petname, grant.id.to_string(), path, content.value, cell.version, content.at_s))
 }
 
-fn held_view(
-    relationship: &Relationship,
-    grant: &Grant,
-    path: String,
-    value: Value,
-    version: u64,
-    at_s: u64,
-) -> FieldView {
+fn held_view(peer: &str, grant: String, path: String, value: Value, version: u64, at_s: u64) -> FieldView {
     FieldView {
         path,
         value,
         version,
         at: Timestamp::from_millis(at_s.saturating_mul(1_000)),
-        source: format!("peer:{}", relationship.petname),
-        peer: Some(relationship.petname.clone()),
-        grant: Some(grant.id.to_string()),
+        source: ["peer:", peer].concat(),
+        peer: Some(peer.to_owned()),
+        grant: Some(grant),
         selector: None,
     }
 }
@@ -588,7 +597,7 @@ pub fn served(
     };
     let key = SecretKey::from_bytes(payload.key);
     let content = open_cell(&key, &bound_to, &payload.cell).ok_or(Misbehaviour::Forged)?;
-    Ok(held_view(relationship, grant, path, content.value, version, content.at_s))
+    Ok(held_view(&relationship.petname, grant.id.to_string(), path, content.value, version, content.at_s))
 }
 
 /// The records that a peer lends, with the fields that can be read now.

@@ -95,6 +95,19 @@ fn long(prefix: &str, bytes: &[u8; 16]) -> String {
     text
 }
 
+const NO_DIGIT: u8 = u8::MAX;
+
+/// What each byte stands for as a letter.
+const DIGITS: [u8; 256] = {
+    let mut digits = [NO_DIGIT; 256];
+    let mut place = 0;
+    while place < ALPHABET.len() {
+        digits[ALPHABET[place] as usize] = place as u8;
+        place += 1;
+    }
+    digits
+};
+
 /// The whole bytes at the beginning of an id whose letters begin so.
 fn whole_bytes(letters: &str) -> Option<Vec<u8>> {
     const LETTERS: usize = 26;
@@ -103,9 +116,12 @@ fn whole_bytes(letters: &str) -> Option<Vec<u8>> {
     }
     let mut number = 0u128;
     for letter in letters.bytes() {
-        let digit = ALPHABET.iter().position(|known| *known == letter)?;
+        let digit = DIGITS[usize::from(letter)];
+        if digit == NO_DIGIT {
+            return None;
+        }
         // The first letter carries three bits: a larger one begins no id.
-        number = number.checked_mul(32)? | u128::try_from(digit).ok()?;
+        number = number.checked_mul(32)? | u128::from(digit);
     }
     let missing_bits = 5 * u32::try_from(LETTERS - letters.len()).ok()?;
     let bytes = number.checked_mul(1u128.checked_shl(missing_bits)?)?.to_be_bytes();

@@ -225,6 +225,14 @@ impl FromStr for FieldPath {
     }
 }
 
+impl FieldPath {
+    /// Its text, without a formatter's detours: it is asked for with every read.
+    #[must_use]
+    pub fn text(&self) -> String {
+        [self.record.kind.as_str(), "/", self.record.id.as_str(), "/", self.field.as_str()].concat()
+    }
+}
+
 impl fmt::Display for FieldPath {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}/{}", self.record, self.field)
@@ -304,6 +312,17 @@ impl FromStr for Selector {
             [kind, "*", field] => Ok(Self::Column { kind: Kind::parse(kind)?, field: FieldName::parse(field)? }),
             [_, _, _] => text.parse().map(Self::Field),
             _ => Err(PathError::Shape),
+        }
+    }
+}
+
+impl Selector {
+    /// Its text, without a formatter's detours: it stands in the AAD of every cell.
+    #[must_use]
+    pub fn text(&self) -> String {
+        match self {
+            Self::Field(path) => path.text(),
+            Self::Column { kind, field } => [kind.as_str(), "/*/", field.as_str()].concat(),
         }
     }
 }

@@ -77,6 +77,8 @@ pub struct Sessions {
     /// The newest signed time of each peer that was heard in this run, and when it came. It outlives sessions, so that a clock that is
     /// turned back lengthens no lease by cutting a line.
     heard: BTreeMap<RelationshipId, (Timestamp, Duration)>,
+    /// Sessions that may want a request since they were last asked: the others are not looked at.
+    stirred: Vec<SessionId>,
 }
 
 /// `name ‖ route of whoever answers ‖ route of whoever asks ‖ role of whoever asks ‖ generation`.
@@ -192,6 +194,7 @@ impl Sessions {
     /// The other side holds the session's keys: this is the session to use.
     pub fn prove(&mut self, id: SessionId, have: u64) -> bool {
         let Some(session) = self.live.get_mut(&id) else { return false };
+        self.stirred.push(id);
         let first = !session.proved;
         session.proved = true;
         if first {
@@ -204,7 +207,9 @@ impl Sessions {
 
     /// A session.
     pub fn get_mut(&mut self, id: SessionId) -> Option<&mut Session> {
-        self.live.get_mut(&id)
+        let session = self.live.get_mut(&id)?;
+        self.stirred.push(id);
+        Some(session)
     }
 
     /// The proved session of a peer.
@@ -242,6 +247,7 @@ impl Sessions {
         let other = self.live.iter().find(|(_, other)| other.relationship == session.relationship && other.proved);
         match other.map(|(id, _)| *id) {
             Some(other) => {
+                self.stirred.push(other);
                 self.newest.insert(session.relationship, other);
                 None
             }
@@ -283,10 +289,13 @@ impl Sessions {
 
     /// Sync requests that are to go out now: (errand to give, session, link). Each session has one under way at most.
     pub fn take_wanted(&mut self) -> Vec<(SessionId, RelationshipId, u64)> {
-        let newest: Vec<SessionId> = self.newest.values().copied().collect();
+        let mut stirred = std::mem::take(&mut self.stirred);
+        stirred.sort_unstable();
+        stirred.dedup();
         let mut wanted = Vec::new();
-        for id in newest {
+        for id in stirred {
             if let Some(session) = self.live.get_mut(&id)
+                && self.newest.get(&session.relationship) == Some(&id)
                 && session.wanted
                 && !session.under_way
             {
@@ -303,6 +312,7 @@ impl Sessions {
         let (id, counter) = self.requests.remove(&errand)?;
         if let Some(session) = self.live.get_mut(&id) {
             session.under_way = false;
+            self.stirred.push(id);
         }
         Some((id, counter))
     }
@@ -449,6 +459,7 @@ impl Sessions {
             let due = session.renewed + every;
             if due <= running {
                 session.wanted = true;
+                self.stirred.push(*id);
             }
             let due = if due <= running { running + every } else { due };
             next = Some(next.map_or(due, |next| next.min(due)));

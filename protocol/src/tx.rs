@@ -265,7 +265,7 @@ impl<'a> Tx<'a> {
     /// The blinded form of a selector.
     #[must_use]
     pub fn selector_tag(&self, selector: &Selector) -> [u8; 16] {
-        self.tag(b"selector", &[selector.to_string().as_bytes()])
+        self.tag(b"selector", &[selector.text().as_bytes()])
     }
 
     /// The blinded form of a petname.

@@ -555,6 +555,10 @@ impl Live {
 
     /// Reads what a peer lends, after the peer had a chance to take it back.
     fn get_in_time(&mut self, tx: &mut Tx<'_>, ticket: Ticket, paths: Vec<Path>, peer: String) -> Result<(), Stop> {
+        if let Some(views) = self.get_at_hand(tx, &paths, &peer)? {
+            tx.reply(ticket, Ok(Answer::Fields(views)));
+            return Ok(());
+        }
         let relationship = Relationship::named(tx, &peer)?;
         let ask_first = relationship.state == PeerState::Paired
             && !relationship.their_profile.addresses.is_empty()
@@ -568,6 +572,27 @@ impl Live {
             self.dial(tx)?;
         }
         Ok(())
+    }
+
+    /// Reads fields from our own copies by what is at hand; none if any of them needs more than that.
+    fn get_at_hand(&mut self, tx: &Tx<'_>, paths: &[Path], peer: &str) -> Result<Option<Vec<FieldView>>, Stop> {
+        let Some(known) = self.at_hand.peer(tx, peer)? else { return Ok(None) };
+        if known.can_be_asked && self.first_word.is_awaited(known.id) {
+            return Ok(None);
+        }
+        let heard = self.sessions.time_at_least(known.id, tx.now.running);
+        let mut views = Vec::with_capacity(paths.len());
+        let mut counted = Vec::with_capacity(paths.len());
+        for path in paths {
+            let Path::Field(path) = path else { return Ok(None) };
+            let Some(reading) = self.at_hand.read(tx, known.id, path, heard)? else { return Ok(None) };
+            counted.push((reading.grant, reading.selector));
+            views.push(reading.view);
+        }
+        for (grant, selector) in counted {
+            self.uses.count(known.id, grant, selector, tx.now);
+        }
+        Ok(Some(views))
     }
 
     /// A peer was heard in this run, or cannot be: reads that waited for that go on.

@@ -495,7 +495,7 @@ impl CellPlace<'_> {
             .hash(self.relationship)
             .id(self.log.as_bytes())
             .id(self.grant.as_bytes())
-            .bytes(self.selector.to_string().as_bytes())
+            .bytes(self.selector.text().as_bytes())
             .id(&record)
             .u32(self.epoch)
             .u64(self.version)
