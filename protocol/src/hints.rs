@@ -8,6 +8,8 @@ use std::{
     time::Duration,
 };
 
+use allod_crypto::SecretKey;
+
 use crate::{
     command::PeerState,
     id::RelationshipId,
@@ -45,27 +47,25 @@ impl Hints {
             self.cursor = Some(None);
         }
         let Some(cursor) = self.cursor else { return Ok(false) };
-        let page = Relationship::page(tx, cursor, PAGE)?;
-        for relationship in &page {
-            self.add(relationship, today);
+        let page = Relationship::hint_keys(tx, cursor, PAGE)?;
+        for (id, row) in &page {
+            self.add(*id, &row.key.key(), row.side, today);
         }
-        self.cursor = if page.len() < PAGE { None } else { page.last().map(|last| Some(last.id)) };
+        self.cursor = if page.len() < PAGE { None } else { page.last().map(|(last, _)| Some(*last)) };
         Ok(self.cursor.is_some())
     }
 
     /// Listens for a relationship that is new.
     pub fn learn(&mut self, relationship: &Relationship, tx: &Tx<'_>) {
-        self.add(relationship, tx.wall().day());
+        if relationship.state != PeerState::Closed {
+            self.add(relationship.id, &relationship.hint_key(), relationship.side, tx.wall().day());
+        }
     }
 
-    fn add(&mut self, relationship: &Relationship, today: u64) {
-        if relationship.state == PeerState::Closed {
-            return;
-        }
-        let key = relationship.hint_key();
-        let from_inviter = relationship.side == Side::Scanner;
+    fn add(&mut self, id: RelationshipId, key: &SecretKey, side: Side, today: u64) {
+        let from_inviter = side == Side::Scanner;
         for day in today.saturating_sub(1)..=today + 1 {
-            self.tags.insert(hint::tag(&key, day, from_inviter), relationship.id);
+            self.tags.insert(hint::tag(key, day, from_inviter), id);
         }
     }
 

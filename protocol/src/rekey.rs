@@ -244,6 +244,7 @@ fn take_up(
     relationship.key_sets.push(KeySet { generation, my_route, their_route, psk: StoredKey::keep(&keys.session_psk) });
     relationship.rekey_key = StoredKey::keep(&keys.rekey_key);
     relationship.hint_key = StoredKey::keep(&keys.hint_key);
+    relationship.save_hint_key(tx);
     tx.put(&Key::route(my_route), &PeerRef(relationship.id));
     NewChains {
         mine: StoredKey::from_bytes(&keys.chain_of(role).to_bytes()),

@@ -103,6 +103,15 @@ pub struct Relationship {
 
 impl Coded for Relationship {}
 
+/// Whose hints are to be heard, and by which key.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct HintKeyRow {
+    pub(crate) key: StoredKey,
+    pub(crate) side: Side,
+}
+
+impl Coded for HintKeyRow {}
+
 /// What a session of one generation needs.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct KeySet {
@@ -174,6 +183,7 @@ impl Relationship {
         relationship.save(tx);
         let end = EndRow { relationship: relationship.id, tries: 0 };
         tx.put(&Key::end(pending_until, GrantId::from_bytes(*relationship.id.as_bytes())), &end);
+        relationship.save_hint_key(tx);
         tx.put(&Key::petname(tx.petname_tag(&relationship.petname)), &PeerRef(relationship.id));
         tx.put(&Key::route(new.my_route), &PeerRef(relationship.id));
         let mine = new.keys.chain_of(new.side.role()).to_bytes();
@@ -185,6 +195,28 @@ impl Relationship {
     /// Writes the row.
     pub fn save(&self, tx: &mut Tx<'_>) {
         tx.put(&Key::relationship(self.id), self);
+        if self.state == PeerState::Closed {
+            tx.delete(&Key::hint_key(self.id));
+        }
+    }
+
+    /// Keeps the key of hints where all of them are read.
+    pub(crate) fn save_hint_key(&self, tx: &mut Tx<'_>) {
+        tx.put(&Key::hint_key(self.id), &HintKeyRow { key: self.hint_key.duplicate(), side: self.side });
+    }
+
+    /// A page of the hint keys of all relationships that are not closed.
+    ///
+    /// # Errors
+    /// [`StoreFault`].
+    pub(crate) fn hint_keys(
+        tx: &Tx<'_>,
+        after: Option<RelationshipId>,
+        limit: usize,
+    ) -> Result<Vec<(RelationshipId, HintKeyRow)>, StoreFault> {
+        let after = after.map(Key::hint_key);
+        let rows = tx.scan(&Key::table(Table::HintKeys), after.as_ref(), limit)?;
+        Ok(rows.into_iter().map(|(key, row)| (RelationshipId::from_bytes(key.sixteen(0)), row)).collect())
     }
 
     /// Reads the row of an id that is known to exist.
@@ -290,6 +322,7 @@ impl Relationship {
             tx.delete(&Key::route(set.my_route));
         }
         crate::log::erase(tx, self)?;
+        tx.delete(&Key::hint_key(self.id));
         tx.delete(&Key::relationship(self.id));
         Ok(())
     }

@@ -64,6 +64,8 @@ tables! {
     Meta = b'M', Tight;
     /// Relationships: keys, names, addresses.
     Relationships = b'P', Tight;
+    /// The keys of gossip hints, apart from the relationships' own rows: all of them are read at each start.
+    HintKeys = b'h', Tight;
     /// Petname to relationship.
     Petnames = b'Y', Tight;
     /// Route to relationship.
@@ -230,6 +232,11 @@ impl Key {
     #[must_use]
     pub fn relationship(id: RelationshipId) -> Self {
         Self::of(Table::Relationships, &[id.as_bytes()])
+    }
+
+    #[must_use]
+    pub fn hint_key(id: RelationshipId) -> Self {
+        Self::of(Table::HintKeys, &[id.as_bytes()])
     }
 
     #[must_use]

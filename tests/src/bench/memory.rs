@@ -8,20 +8,9 @@ use std::path::Path;
 use std::process::Command as Process;
 use std::time::Duration;
 
-use allod_crypto::{AgreementIdentity, RelationshipSecret, SecretKey, SigningIdentity, Vault};
+use allod_crypto::Vault;
 use allod_node::store::{self, EngineName};
-use allod_protocol::{
-    command::NodeKind,
-    engine::Settings,
-    event::Event,
-    id::{LogId, RouteId},
-    relationship::{NewRelationship, Relationship, Side},
-    store::Batch,
-    tx::Tx,
-    wire::body::Profile,
-};
-use getrandom::SysRng;
-use rand_core::{Rng, UnwrapErr};
+use allod_protocol::{command::NodeKind, engine::Settings, event::Event};
 
 use super::machine;
 use super::measure::{line, verdict};
@@ -65,9 +54,9 @@ pub fn measure(engine: EngineName, relationships: usize) -> f64 {
     for page in prepared::pages(RECORDS, 1, 100) {
         node.ask(prepared::import(page));
     }
-    let vault = node.vault();
     for start in (0..relationships).step_by(AT_ONCE) {
-        let batch = relate(&node, &vault, start..(start + AT_ONCE).min(relationships));
+        let names = (start..(start + AT_ONCE).min(relationships)).map(|number| format!("customer{number}"));
+        let batch = prepared::relationships(&node, names);
         node.commit(&batch);
     }
     node.keep_vault(&dir.at("vault"));
@@ -78,48 +67,6 @@ pub fn measure(engine: EngineName, relationships: usize) -> f64 {
         .expect("this program can be started");
     let said = String::from_utf8_lossy(&output.stdout);
     said.trim().parse::<f64>().expect("the child says its size in KiB") / 1024.0
-}
-
-/// Relationships as pairing leaves them, each with keys of its own, without the handshakes.
-fn relate(node: &Node, vault: &Vault, numbers: std::ops::Range<usize>) -> Batch {
-    let mut dice = UnwrapErr(SysRng);
-    let now = node.now();
-    let mut tx = Tx::new(node.view(), vault, &mut dice, now);
-    for number in numbers {
-        let random = || {
-            let mut bytes = [0; 32];
-            UnwrapErr(SysRng).fill_bytes(&mut bytes);
-            bytes
-        };
-        let secret = || SecretKey::random(&mut UnwrapErr(SysRng));
-        let id = || {
-            let mut bytes = [0; 16];
-            UnwrapErr(SysRng).fill_bytes(&mut bytes);
-            bytes
-        };
-        let new = NewRelationship {
-            side: Side::Inviter,
-            petname: format!("customer{number}"),
-            their_profile: Profile {
-                name: format!("Customer {number}"),
-                kind: NodeKind::Person,
-                addresses: Vec::new(),
-                mailbox: 3,
-            },
-            tag: random(),
-            my_route: RouteId::from_bytes(id()),
-            their_route: RouteId::from_bytes(id()),
-            my_log: LogId::from_bytes(id()),
-            their_log: LogId::from_bytes(id()),
-            signing: SigningIdentity::from_bytes(&random()),
-            agreement: AgreementIdentity::from_bytes(&random()),
-            their_verify: random(),
-            their_static: random(),
-            keys: RelationshipSecret::next(&secret(), secret(), secret(), b"benchmark").schedule(),
-        };
-        Relationship::create(&mut tx, new, now.wall.after(Duration::from_secs(600))).expect("it can be written");
-    }
-    tx.finish().0
 }
 
 /// The process that rests.

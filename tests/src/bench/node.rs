@@ -96,7 +96,15 @@ impl Node {
 
     /// The same node over a store on the disk: what was prepared in memory is copied.
     pub fn moved_to(&self, engine: EngineName, dir: &Path) -> Node {
-        let mut store = store::open(engine, dir, false).expect("an empty directory takes a new store");
+        self.over(store::open(engine, dir, false).expect("an empty directory takes a new store"))
+    }
+
+    /// The same node once more, in memory.
+    pub fn copied(&self) -> Node {
+        self.over(Box::new(MemoryStore::new()))
+    }
+
+    fn over(&self, mut store: Box<dyn Store>) -> Node {
         let mut after: Option<Vec<u8>> = None;
         loop {
             let rows = self.store.scan(&[], after.as_deref(), COPY_ROWS).expect("memory can be read");

@@ -122,8 +122,7 @@ impl Pair {
     /// Pairs them once more: each time is a relationship of its own. The names that each gives the other.
     pub fn meet(&mut self, n: usize) {
         // First messages are rationed by the second.
-        self.person.let_pass(Duration::from_millis(20));
-        self.vendor.let_pass(Duration::from_millis(20));
+        self.let_pass(Duration::from_millis(20));
         let (ticket, event) = self.vendor.event_of(Command::Invite { lifetime: Duration::from_secs(60) });
         self.run(Who::Vendor, event);
         let Some(Ok(Answer::Invited { id: invited, text, .. })) = self.vendor.take_reply(ticket) else {
@@ -199,6 +198,12 @@ impl Pair {
                 return;
             }
         }
+    }
+
+    /// Both clocks of both go on at once.
+    pub fn let_pass(&mut self, span: Duration) {
+        self.person.let_pass(span);
+        self.vendor.let_pass(span);
     }
 
     /// What went over the wire since this was last asked.

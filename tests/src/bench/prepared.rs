@@ -1,11 +1,22 @@
 //! What workloads begin with: records, vendors, grants. Made in memory and in no time that counts.
 
-use allod_protocol::{
-    command::{Command, ImportItem, Mode},
-    path::{FieldName, RecordPath},
-    value::Value,
-};
+use std::time::Duration;
 
+use allod_crypto::{AgreementIdentity, RelationshipSecret, SecretKey, SigningIdentity};
+use allod_protocol::{
+    command::{Command, ImportItem, Mode, NodeKind, PeerState},
+    id::{LogId, RouteId},
+    path::{FieldName, RecordPath},
+    relationship::{NewRelationship, Relationship, Side},
+    store::Batch,
+    tx::Tx,
+    value::Value,
+    wire::body::Profile,
+};
+use getrandom::SysRng;
+use rand_core::{Rng, UnwrapErr};
+
+use super::node::Node;
 use super::pair::{Pair, Who, column, customer, grant, petname};
 
 /// Records of one import command: below what one step may write.
@@ -78,4 +89,41 @@ pub fn lend_column(pair: &mut Pair) {
 /// What the vendor calls the person.
 pub fn owner() -> String {
     customer(0)
+}
+
+/// Relationships as pairing leaves them, each with keys of its own, without the handshakes: with peers that are nowhere.
+pub fn relationships(node: &Node, petnames: impl Iterator<Item = String>) -> Batch {
+    let (vault, mut dice) = (node.vault(), UnwrapErr(SysRng));
+    let now = node.now();
+    let mut tx = Tx::new(node.view(), &vault, &mut dice, now);
+    let secret = || SecretKey::from_bytes(random());
+    for petname in petnames {
+        let new = NewRelationship {
+            side: Side::Inviter,
+            petname: petname.clone(),
+            their_profile: Profile { name: petname, kind: NodeKind::Person, addresses: Vec::new(), mailbox: 3 },
+            tag: random(),
+            my_route: RouteId::from_bytes(random()),
+            their_route: RouteId::from_bytes(random()),
+            my_log: LogId::from_bytes(random()),
+            their_log: LogId::from_bytes(random()),
+            signing: SigningIdentity::from_bytes(&random()),
+            agreement: AgreementIdentity::from_bytes(&random()),
+            their_verify: random(),
+            their_static: random(),
+            keys: RelationshipSecret::next(&secret(), secret(), secret(), b"benchmark").schedule(),
+        };
+        let until = now.wall.after(Duration::from_secs(600));
+        let mut relationship = Relationship::create(&mut tx, new, until).expect("it can be written");
+        (relationship.confirmed_here, relationship.confirmed_there) = (true, true);
+        relationship.state = PeerState::Paired;
+        relationship.save(&mut tx);
+    }
+    tx.finish().0
+}
+
+fn random<const N: usize>() -> [u8; N] {
+    let mut bytes = [0; N];
+    UnwrapErr(SysRng).fill_bytes(&mut bytes);
+    bytes
 }

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use allod_node::store::EngineName;
 use allod_protocol::{
-    command::{Answer, Command, GrantedView, Mode},
+    command::{Answer, Command, Delivery, Mode},
     effect::Effect,
     path::Selector,
     relationship::Relationship,
@@ -23,8 +23,8 @@ use super::node::{Dir, Node};
 use super::pair::{Pair, Who, column, grant, path, petname};
 use super::{ENGINES, floor_key, prepared};
 
-/// Grants of each size, and so iterations.
-const GRANTS: usize = 24;
+/// Iterations of each case: each lends afresh, so that what is taken back is all that this vendor has.
+const ITERATIONS: usize = 12;
 /// Vendors besides.
 const OTHERS: [usize; 3] = [1, 100, 1_000];
 /// Cells of the small and of the large grants.
@@ -34,48 +34,64 @@ const MANY: usize = 10_000;
 /// Measures and prints.
 pub fn run() {
     let mut pair = prepared::with_records(MANY, 20);
-    let grants = Grants { few: lend(&mut pair, FEW), many: lend(&mut pair, MANY) };
     let dir = Dir::new();
-    let mut crowds = Vec::new();
+    let mut crowds: Vec<Crowd> = Vec::new();
     let mut met = 0;
     for others in OTHERS {
         while met < others {
             met += 1;
-            pair.meet(met);
+            let batch = prepared::relationships(&pair.person, std::iter::once(petname(met)));
+            pair.person.commit(&batch);
             let selector = Selector::Field(path(&format!("{}/amount", prepared::record(0))));
             pair.command(Who::Person, grant(&petname(met), vec![selector], Mode::Follow)).expect("it is lent");
         }
         for engine in ENGINES {
-            crowds.push((engine, others, pair.person.moved_to(engine, &dir.at(&format!("{engine}-{others}")))));
+            let person = pair.person.moved_to(engine, &dir.at(&format!("{engine}-{others}")));
+            let vendor = pair.vendor.copied();
+            crowds.push(Crowd { engine, others, pair: Pair::of(person, vendor), cases: Default::default() });
         }
     }
     for engine in ENGINES {
-        let crowds = crowds.iter_mut().filter(|(of, _, _)| *of == engine).map(|(_, others, node)| (*others, node));
-        measure(engine, &grants, crowds.collect());
+        let mut crowds: Vec<&mut Crowd> = crowds.iter_mut().filter(|crowd| crowd.engine == engine).collect();
+        for number in 0..ITERATIONS {
+            for crowd in &mut crowds {
+                crowd.one(number);
+            }
+        }
+        print_all(engine, &crowds);
     }
 }
 
-/// Grants that were handed over whole, each to be taken back once in each store.
-struct Grants {
-    few: Vec<String>,
-    many: Vec<String>,
+/// One person who lends to one vendor, and to so many others.
+struct Crowd {
+    engine: EngineName,
+    others: usize,
+    pair: Pair,
+    cases: [Case; 2],
 }
 
-/// Lends so many cells, again and again: single fields, or the column.
-fn lend(pair: &mut Pair, cells: usize) -> Vec<String> {
-    (0..GRANTS)
-        .map(|_| {
-            let selectors: Vec<Selector> = if cells == FEW {
-                (0..FEW).map(|n| Selector::Field(path(&format!("{}/amount", prepared::record(n))))).collect()
-            } else {
-                vec![column(prepared::COLUMN)]
-            };
-            let answer = pair.command(Who::Person, grant(&petname(0), selectors, Mode::Follow)).expect("it is lent");
-            let Answer::Granted(view) = answer else { panic!("a grant is answered with what it is") };
-            let GrantedView { grant, .. } = *view;
-            grant
-        })
-        .collect()
+impl Crowd {
+    /// Lends few cells and many, and takes both back while the vendor is not there.
+    fn one(&mut self, number: usize) {
+        let few = (0..FEW).map(|n| Selector::Field(path(&format!("{}/amount", prepared::record(n)))));
+        let grants = [few.collect(), vec![column(prepared::COLUMN)]].map(|selectors| lend(&mut self.pair, selectors));
+        self.pair.cut();
+        self.pair.settle();
+        for (grant, case) in grants.iter().zip(&mut self.cases) {
+            one(&mut self.pair.person, number, grant, case);
+        }
+        // Long enough to dial again; the vendor drops what it held.
+        self.pair.let_pass(Duration::from_secs(600));
+        self.pair.settle();
+    }
+}
+
+/// Lends, until the vendor holds all of it.
+fn lend(pair: &mut Pair, selectors: Vec<Selector>) -> String {
+    let answer = pair.command(Who::Person, grant(&petname(0), selectors, Mode::Follow)).expect("it is lent");
+    let Answer::Granted(view) = answer else { panic!("a grant is answered with what it is") };
+    assert!(view.told.iter().all(|told| told.state == Delivery::Delivered), "the vendor is there");
+    view.grant
 }
 
 /// What was measured with so many cells and so many others.
@@ -87,23 +103,15 @@ struct Case {
     of_others: usize,
 }
 
-fn measure(engine: EngineName, grants: &Grants, mut crowds: Vec<(usize, &mut Node)>) {
-    let mut cases: Vec<[Case; 2]> = crowds.iter().map(|_| Default::default()).collect();
-    for number in 0..GRANTS {
-        for ((_, person), cases) in crowds.iter_mut().zip(&mut cases) {
-            for (grants, case) in [&grants.few, &grants.many].into_iter().zip(cases) {
-                one(person, number, &grants[number], case);
-            }
-        }
-    }
+fn print_all(engine: EngineName, crowds: &[&mut Crowd]) {
     let mut ratios = Vec::new();
-    for ((others, _), cases) in crowds.iter().zip(&cases) {
-        for (cells, case) in [FEW, MANY].into_iter().zip(cases) {
+    for crowd in crowds {
+        for (cells, case) in [FEW, MANY].into_iter().zip(&crowd.cases) {
             let (ratio, most) = (case.series.ratio().median, Spread::of(case.sizes.iter().copied()).high);
             ratios.push(ratio);
             let reached = verdict(&[(ratio, 1.3), (most, 1_024.0), (case.of_others as f64, 0.0)]);
             print(
-                &format!("W3 revoke, {cells} cells, {others} others"),
+                &format!("W3 revoke, {cells} cells, {} others", crowd.others),
                 engine.as_str(),
                 &case.series,
                 format_args!(
@@ -137,9 +145,6 @@ fn one(person: &mut Node, number: usize, grant: &str, case: &mut Case) {
     case.rows.push(person.last_commit().count as f64);
     case.sizes.push(person.last_commit().size_bytes as f64);
     case.of_others += bytes_of_others(person, &writes, grant);
-    while person.is_restless() {
-        person.step(allod_protocol::event::Event::Tick);
-    }
 }
 
 fn floor(person: &mut Node, number: usize) -> Duration {
