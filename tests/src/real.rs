@@ -6,6 +6,7 @@
 //! what it did, and says what it found as [`Findings`]: none is a pass.
 
 pub mod api;
+pub mod damage;
 pub mod dice;
 pub mod disk;
 pub mod kill;

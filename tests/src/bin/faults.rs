@@ -7,11 +7,11 @@ use std::{
     process::ExitCode,
 };
 
-use allod_tests::real::{ENGINES, Findings, Form, Plan, disk, kill, power};
+use allod_tests::real::{ENGINES, Findings, Form, Plan, damage, disk, kill, power};
 
 type Family = (&'static str, fn(&Plan) -> Findings);
 
-const FAMILIES: &[Family] = &[("kill", kill::run), ("disk", disk::run), ("power", power::run)];
+const FAMILIES: &[Family] = &[("kill", kill::run), ("disk", disk::run), ("power", power::run), ("damage", damage::run)];
 
 fn main() -> ExitCode {
     let mut plan = Plan {

@@ -37,25 +37,29 @@ struct Way {
     /// What happens, and whether from then on or once.
     what: &'static str,
     lasts: bool,
-    /// Only on the small files beside the store.
-    small_files: bool,
+    /// Only on these files of the home, if any are named.
+    files: &'static [&'static str],
 }
 
 const WRITES: &str = "pwrite64,pwritev,pwritev2";
 const SYNCS: &str = "fsync,fdatasync,sync_file_range";
+const ANY: &[&str] = &[];
+const SMALL: &[&str] = &["vault.new", "ports.toml.new", "store/ended.new"];
+/// A read that is refused to the loader of programs is not the node's.
+const STORE: &[&str] = &["store/db", "store/store.redb"];
 const NAMES: &str = "ftruncate,fallocate,rename,renameat,renameat2,unlink,unlinkat,mkdir,mkdirat";
 
 #[rustfmt::skip]
 const WAYS: &[Way] = &[
-    Way { name: "a full disk", calls: WRITES, what: "error=ENOSPC", lasts: true, small_files: false },
-    Way { name: "a refused write", calls: WRITES, what: "error=EIO", lasts: false, small_files: false },
-    Way { name: "a refused sync", calls: SYNCS, what: "error=EIO", lasts: false, small_files: false },
-    Way { name: "a refused read", calls: "pread64,preadv", what: "error=EIO", lasts: false, small_files: false },
-    Way { name: "a refused change of names or lengths", calls: NAMES, what: "error=EIO", lasts: false, small_files: false },
-    Way { name: "a small file that can't be written", calls: "write,openat", what: "error=ENOSPC", lasts: true, small_files: true },
-    Way { name: "death in a write", calls: WRITES, what: "signal=KILL", lasts: false, small_files: false },
-    Way { name: "death in a sync", calls: SYNCS, what: "signal=KILL", lasts: false, small_files: false },
-    Way { name: "death in a change of names or lengths", calls: NAMES, what: "signal=KILL", lasts: false, small_files: false },
+    Way { name: "a full disk", calls: WRITES, what: "error=ENOSPC", lasts: true, files: ANY },
+    Way { name: "a refused write", calls: WRITES, what: "error=EIO", lasts: false, files: ANY },
+    Way { name: "a refused sync", calls: SYNCS, what: "error=EIO", lasts: false, files: ANY },
+    Way { name: "a refused read", calls: "pread64,preadv", what: "error=EIO", lasts: false, files: STORE },
+    Way { name: "a refused change of names or lengths", calls: NAMES, what: "error=EIO", lasts: false, files: ANY },
+    Way { name: "a small file that can't be written", calls: "write,openat", what: "error=ENOSPC", lasts: true, files: SMALL },
+    Way { name: "death in a write", calls: WRITES, what: "signal=KILL", lasts: false, files: ANY },
+    Way { name: "death in a sync", calls: SYNCS, what: "signal=KILL", lasts: false, files: ANY },
+    Way { name: "death in a change of names or lengths", calls: NAMES, what: "signal=KILL", lasts: false, files: ANY },
 ];
 
 /// All ways on every engine, then the small disk.
@@ -172,10 +176,8 @@ pub fn told(outcomes: &BTreeMap<String, usize>) -> String {
 fn traced(way: &Way, home: &Path, rest: &[String]) -> Vec<String> {
     let mut under: Vec<String> = ["strace", "-f", "-qq", "-e", "signal=none"].map(str::to_owned).to_vec();
     under.extend(["-e".to_owned(), format!("trace={}", way.calls)]);
-    if way.small_files {
-        for name in ["vault.new", "ports.toml.new", "store/ended.new"] {
-            under.extend(["-P".to_owned(), home.join(name).display().to_string()]);
-        }
+    for name in way.files {
+        under.extend(["-P".to_owned(), home.join(name).display().to_string()]);
     }
     under.extend_from_slice(rest);
     under
@@ -275,6 +277,7 @@ fn small_disk(plan: &Plan, engine: &str) -> Findings {
 fn on_small_disk(plan: &Plan, engine: &str, disk: &Path, enlarge: &dyn Fn() -> bool) -> Findings {
     let mut findings = Findings::new();
     let mut alice = Node::made(&plan.exe, &disk.join("alice"), "alice", engine);
+    alice.log = disk.with_extension("stderr");
     let oracle = Mutex::new(Oracle::default());
     let mut writes = 0;
     let ended = match alice.start() {

@@ -124,6 +124,7 @@ impl Life {
     fn begin(plan: &Plan, engine: &str, dir: &Path, under: &[String]) -> Option<Self> {
         let disk = Disk::made(dir)?;
         let mut alice = Node::made(&plan.exe, &disk.mount.join("alice"), "alice", engine);
+        alice.log = dir.join("alice.stderr");
         let mut shop = Node::made(&plan.exe, &dir.join("shop"), "shop", engine);
         alice.must_start();
         shop.must_start();

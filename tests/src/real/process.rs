@@ -49,6 +49,8 @@ pub struct Node {
     /// Programs that run the binary, each with its arguments.
     pub under: Vec<String>,
     pub environment: Vec<(String, String)>,
+    /// Where its stderr goes: never onto a disk that is to fail.
+    pub log: PathBuf,
     child: Option<Child>,
     said_from: u64,
 }
@@ -64,6 +66,7 @@ impl Node {
             listen,
             under: Vec::new(),
             environment: Vec::new(),
+            log: home.with_extension("stderr"),
             child: None,
             said_from: 0,
         }
@@ -109,10 +112,6 @@ impl Node {
         parts.filter_map(|part| part.parse().ok()).next_back().expect("an address has a port")
     }
 
-    fn log(&self) -> PathBuf {
-        self.home.with_extension("stderr")
-    }
-
     /// Starts it and kills it after a moment, wherever it is by then.
     pub fn start_and_kill(&mut self, after: Duration) {
         let _ = self.spawn();
@@ -138,7 +137,7 @@ impl Node {
 
     /// Starts it; its first line of output, or none, comes through the channel.
     fn spawn(&mut self) -> mpsc::Receiver<Option<String>> {
-        let log = fs::OpenOptions::new().create(true).append(true).open(self.log()).expect("a log can be opened");
+        let log = fs::OpenOptions::new().create(true).append(true).open(&self.log).expect("a log can be opened");
         self.said_from = log.metadata().map_or(0, |metadata| metadata.len());
         let mut words = self.under.iter().map(String::as_str);
         let exe = self.exe.to_str().expect("a path in UTF-8");
@@ -206,7 +205,7 @@ impl Node {
     /// What it wrote to stderr since its start.
     #[must_use]
     pub fn said(&self) -> String {
-        let all = fs::read(self.log()).unwrap_or_default();
+        let all = fs::read(&self.log).unwrap_or_default();
         let from = usize::try_from(self.said_from).unwrap_or(0).min(all.len());
         String::from_utf8_lossy(&all[from..]).into_owned()
     }

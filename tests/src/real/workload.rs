@@ -21,7 +21,7 @@ pub const LANES: u64 = 3;
 /// Fields of each.
 const FIELDS: u64 = 12;
 /// The largest text that a field takes: its encoding is some bytes longer. Bytes.
-pub const TEXT_MAX_BYTES: usize = 256 * 1024 - 8;
+pub const TEXT_MAX_BYTES: usize = 256 * 1024 - 9;
 
 /// How long the values are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
