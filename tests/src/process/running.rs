@@ -1,14 +1,14 @@
 //! A command that goes on beside the test: an invitation that waits, a log that is followed, a node.
 
 use std::{
-    io::{BufRead, BufReader, Read, Write},
+    io::{Read, Write},
     process::{Child, ChildStdin, Command, Stdio},
     sync::{
         Arc, Mutex,
         mpsc::{Receiver, RecvTimeoutError, channel},
     },
     thread,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use serde_json::Value;
@@ -23,7 +23,9 @@ pub struct Running {
     line: String,
     child: Child,
     stdin: Option<ChildStdin>,
-    lines: Receiver<String>,
+    pieces: Receiver<Vec<u8>>,
+    /// What was read and not yet taken.
+    unread: Vec<u8>,
     stderr: Arc<Mutex<Vec<u8>>>,
 }
 
@@ -37,12 +39,12 @@ impl Running {
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().expect("the program starts");
         let stdin = child.stdin.take();
-        let stdout = child.stdout.take().expect("it is piped");
-        let (send, lines) = channel();
+        let mut stdout = child.stdout.take().expect("it is piped");
+        let (send, pieces) = channel();
         thread::spawn(move || {
-            for line in BufReader::new(stdout).lines() {
-                let Ok(line) = line else { break };
-                if send.send(line).is_err() {
+            let mut piece = [0; 4096];
+            while let Ok(count) = stdout.read(&mut piece) {
+                if count == 0 || send.send(piece[..count].to_vec()).is_err() {
                     break;
                 }
             }
@@ -58,7 +60,7 @@ impl Running {
                 collected.lock().expect("nobody panics with it").extend_from_slice(&piece[..count]);
             }
         });
-        Self { line, child, stdin, lines, stderr }
+        Self { line, child, stdin, pieces, unread: Vec::new(), stderr }
     }
 
     /// Its process.
@@ -67,16 +69,45 @@ impl Running {
         self.child.id()
     }
 
+    /// Reads until `end` finds where to cut, and takes what stands before.
+    fn take_until(&mut self, what: &str, end: impl Fn(&[u8]) -> Option<usize>) -> String {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            if let Some(cut) = end(&self.unread) {
+                let taken = self.unread.drain(..cut).collect::<Vec<u8>>();
+                return String::from_utf8_lossy(&taken).into_owned();
+            }
+            match self.pieces.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
+                Ok(piece) => self.unread.extend(piece),
+                Err(error) => {
+                    let why =
+                        if error == RecvTimeoutError::Timeout { "is waited for" } else { "did not come: it ended" };
+                    let said = String::from_utf8_lossy(&self.unread).into_owned();
+                    panic!("{what} {why}: {}\n--- unread\n{said}\n--- stderr\n{}", self.line, self.complaints());
+                }
+            }
+        }
+    }
+
     /// Its next line.
     ///
     /// # Panics
     /// When none comes.
     pub fn next_line(&mut self) -> String {
-        match self.lines.recv_timeout(PATIENCE) {
-            Ok(line) => line,
-            Err(RecvTimeoutError::Timeout) => panic!("no line came: {}\n{}", self.line, self.complaints()),
-            Err(RecvTimeoutError::Disconnected) => panic!("it ended: {}\n{}", self.line, self.complaints()),
-        }
+        let line = self.take_until("a line", |unread| unread.iter().position(|byte| *byte == b'\n').map(|at| at + 1));
+        line.trim_end_matches(['\r', '\n']).to_owned()
+    }
+
+    /// Reads until this stands there, at the end of a line or not; gives what stood before.
+    ///
+    /// # Panics
+    /// When it does not come.
+    pub fn prompt(&mut self, part: &str) -> String {
+        let part = part.as_bytes();
+        let what = String::from_utf8_lossy(part).into_owned();
+        self.take_until(&what, |unread| {
+            unread.windows(part.len()).position(|window| window == part).map(|at| at + part.len())
+        })
     }
 
     /// Its next line that holds this.
@@ -99,11 +130,6 @@ impl Running {
     pub fn next_json(&mut self) -> Value {
         let line = self.next_line();
         serde_json::from_str(&line).unwrap_or_else(|_| panic!("not JSON: {line}"))
-    }
-
-    /// The lines that are there.
-    pub fn pending_lines(&mut self) -> Vec<String> {
-        self.lines.try_iter().collect()
     }
 
     /// Writes to its stdin.
@@ -146,10 +172,10 @@ impl Running {
     pub fn end(&mut self) -> (i32, Vec<String>) {
         self.stdin = None;
         let exit = wait(&mut self.child, &self.line);
-        let mut rest = Vec::new();
-        while let Ok(line) = self.lines.recv_timeout(Duration::from_secs(5)) {
-            rest.push(line);
+        while let Ok(piece) = self.pieces.recv_timeout(Duration::from_secs(5)) {
+            self.unread.extend(piece);
         }
+        let rest = String::from_utf8_lossy(&self.unread).lines().map(str::to_owned).collect();
         (exit, rest)
     }
 }

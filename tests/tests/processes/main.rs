@@ -13,4 +13,6 @@ macro_rules! on_both_engines {
 }
 
 mod lending;
+mod records;
+mod strangers;
 mod taking_back;
