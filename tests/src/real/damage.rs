@@ -145,7 +145,9 @@ fn cases(home: &Path, flips: usize, others: usize, dice: &mut Dice) -> Vec<(Path
             0 => (largest.clone(), Damage::Cut { length: back(dice) }),
             1 => (largest.clone(), Damage::Cut { length: dice.below(last) * SECTOR_BYTES }),
             2 => (largest.clone(), Damage::Zero { at: back(dice).saturating_sub(SECTOR_BYTES), bytes: SECTOR_BYTES }),
-            3 => (largest.clone(), Damage::Zero { at: dice.below(written) / PAGE_BYTES * PAGE_BYTES, bytes: PAGE_BYTES }),
+            3 => {
+                (largest.clone(), Damage::Zero { at: dice.below(written) / PAGE_BYTES * PAGE_BYTES, bytes: PAGE_BYTES })
+            }
             4 => (largest.clone(), Damage::Grow { bytes: SECTOR_BYTES * (1 + dice.below(16)) }),
             _ => (beside[dice.index(2)].clone(), Damage::Cut { length: dice.below(200) }),
         });
