@@ -49,6 +49,7 @@ use crate::{
     },
 };
 use first_word::FirstWord;
+use sync::Heard;
 use waits::Waits;
 
 /// What a step writes, and what is done once that is durable.
@@ -88,6 +89,8 @@ struct Live {
     waits: Waits,
     first_word: FirstWord,
     at_hand: AtHand,
+    /// What this step heard, for those who wait for it.
+    heard: Vec<Heard>,
     uses: Uses,
     hints: Hints,
     listening: Vec<String>,
@@ -138,6 +141,7 @@ impl Engine {
             waits: Waits::default(),
             first_word: FirstWord::default(),
             at_hand: AtHand::default(),
+            heard: Vec::new(),
             uses: Uses::default(),
             hints: Hints::default(),
             listening: Vec::new(),
@@ -178,6 +182,7 @@ impl Engine {
         let blame = Blame::of(&event, &self.live.sessions);
         let mut tx = Tx::new(view, &self.vault, &mut *dice, now);
         let outcome = self.live.on(event, &mut tx).and_then(|()| self.live.follow_up(&mut tx));
+        self.live.heard.clear();
         match outcome {
             Ok(()) => {
                 self.live.jobs |= tx.started_job();
@@ -406,7 +411,9 @@ impl Live {
         if self.next_rekey <= tx.now.running {
             self.next_rekey = tx.now.running + rekey::LOOK_EVERY;
             for id in self.sessions.relationships() {
-                rekey::start_if_due(tx, &mut Relationship::load(tx, id)?)?;
+                if let Some(mut relationship) = Relationship::find(tx, id)? {
+                    rekey::start_if_due(tx, &mut relationship)?;
+                }
             }
         }
         if self.jobs {
@@ -696,6 +703,7 @@ impl Live {
 
     /// What has something new to say is sent to who is there; who is not there is dialled and hinted at.
     fn follow_up(&mut self, tx: &mut Tx<'_>) -> Result<(), Stop> {
+        self.tell_those_who_wait(tx)?;
         for id in tx.take_touched() {
             if let Some(session) = self.sessions.of(id) {
                 if let Some(session) = self.sessions.get_mut(session) {

@@ -476,7 +476,7 @@ fn withdraw_flights(
         }
     }
     let remaining = grant.live_selectors();
-    if keys_again && !remaining.is_empty() {
+    if keys_again && !remaining.is_empty() && grant.ended.is_none() {
         send_keys(tx, relationship, grant, &remaining)?;
     }
     Ok(())
@@ -592,19 +592,26 @@ impl Grant {
     }
 }
 
-/// Our grant's time is over: its keys are destroyed, and nothing more follows.
+/// Our grant's time is over: its keys are destroyed, what the peer did not fetch in time stays here, and nothing more follows.
 ///
 /// # Errors
 /// [`StoreFault`].
-pub(crate) fn close_expired(tx: &mut Tx<'_>, grant: &mut Grant, end: Timestamp) -> Result<(), StoreFault> {
-    for place in grant.live_selectors() {
+pub(crate) fn close_expired(
+    tx: &mut Tx<'_>,
+    relationship: &Relationship,
+    grant: &mut Grant,
+    end: Timestamp,
+) -> Result<(), StoreFault> {
+    let places = grant.live_selectors();
+    grant.ended = Some(Ended::Expired { at: end });
+    withdraw_flights(tx, relationship, grant, &places)?;
+    for place in places {
         destroy_keys(tx, grant.id, place)?;
         let selector = grant.selectors[usize::from(place)].selector.clone();
         tx.delete(&Key::follower(tx.selector_tag(&selector), grant.id));
     }
     grant.backfill.clear();
     grant.purge = Purge::Awaited;
-    grant.ended = Some(Ended::Expired { at: end });
     drop_due(tx, grant.id)?;
     grant.save(tx);
     Ok(())

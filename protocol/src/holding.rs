@@ -717,7 +717,7 @@ pub fn end_what_is_over(tx: &mut Tx<'_>) -> Result<Option<Timestamp>, Stop> {
         };
         let end = grant.not_after.unwrap_or(at);
         if grant.direction == Direction::Given {
-            crate::grant::close_expired(tx, &mut grant, end)?;
+            crate::grant::close_expired(tx, &relationship, &mut grant, end)?;
             // The other side keeps its keys until it hears a head of after the end.
             tx.touch(relationship.id);
             continue;

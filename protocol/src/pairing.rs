@@ -623,6 +623,13 @@ impl Pairings {
             return Ok(None);
         }
         let found = pairing.relationship.map(|relationship| (relationship, pairing.link));
+        if let Some((relationship, _)) = found
+            && Relationship::find(tx, relationship)?.is_none()
+        {
+            // The wall clock came to its end before the running one did.
+            self.end(tx, id, Refusal::PairingTimedOut {})?;
+            return Ok(None);
+        }
         self.go(tx, id, PairingStage::Waiting);
         Ok(found)
     }

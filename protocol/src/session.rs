@@ -50,6 +50,8 @@ pub struct Session {
     pub have: u64,
     /// How far we sent it in this session.
     sent: u64,
+    /// How far it had it when our newest request was put together.
+    had: u64,
     /// The other side said in this session how far it has our log.
     told: bool,
     /// How often a head must be renewed for the shortest lease that we give here; none if no lease is given.
@@ -184,6 +186,7 @@ impl Sessions {
             wanted: false,
             have: 0,
             sent: 0,
+            had: 0,
             told: false,
             renew_every: None,
             renewed: running,
@@ -374,7 +377,11 @@ impl Sessions {
         let mut bytes = 0;
         let mut sequence = session.have.max(session.sent) + 1;
         while sequence < own.next && entries.len() < ENTRIES_PER_SYNC_MAX {
-            let Some(entry) = log::wire_entry(tx, own.log, sequence)? else { break };
+            let Some(mut entry) = log::wire_entry(tx, own.log, sequence)? else { break };
+            if relationship.state == PeerState::Frozen {
+                // What was to be handed over before is not, now: the entry still says that it was.
+                entry.payload.clear();
+            }
             bytes += entry.size_bytes();
             if !entries.is_empty() && bytes > SYNC_BUDGET_BYTES {
                 break;
@@ -401,6 +408,7 @@ impl Sessions {
             None => {
                 let counter = session.counter;
                 session.counter += 1;
+                session.had = session.have;
                 if let Some(errand) = errand {
                     self.requests.insert(errand, (id, counter));
                 }
@@ -422,12 +430,15 @@ impl Sessions {
             session.have = have;
             session.sent = have;
         }
-        let unsent = session.sent + 1 < next;
+        let mut more = session.sent + 1 < next;
         session.have = session.have.max(have);
-        if !session.under_way {
+        more |= progress && session.have + 1 < next;
+        if !session.under_way && session.sent > session.have {
+            // What was sent came to nothing. If the other side took in something else meanwhile, it came too early.
+            more |= session.have > session.had;
             session.sent = session.have;
         }
-        unsent || (progress && session.have + 1 < next)
+        more
     }
 
     /// The other side's newest signed time.

@@ -1,14 +1,9 @@
 //! What somebody finds who has a node's disk and its present vault, and the program's own code to open rows with.
 
 use allod_crypto::{Domain, Padding, Vault, open};
-use allod_protocol::{
-    holding::{self, ReadOutcome},
-    relationship::Relationship,
-    table::{Key, Sealing, Table},
-    tx::Tx,
-};
+use allod_protocol::table::{Key, Sealing, Table};
 
-use crate::{disk::SimDisk, network::NodeId, story::text_of, world::World};
+use crate::disk::SimDisk;
 
 /// Everything on a disk, old bytes too, that a vault opens.
 #[must_use]
@@ -32,27 +27,4 @@ fn open_row(vault: &Vault, key: &[u8], stored: &[u8]) -> Option<Vec<u8>> {
 #[must_use]
 pub fn is_in(text: &str, plaintexts: &[Vec<u8>]) -> bool {
     plaintexts.iter().any(|plain| plain.windows(text.len()).any(|window| window == text.as_bytes()))
-}
-
-impl World {
-    /// What a node could read of another at this moment, without anybody being told: nothing is counted.
-    #[must_use]
-    pub fn peek(&mut self, reader: NodeId, owner: NodeId, path: &str) -> Option<String> {
-        let peer = self.name(owner).to_owned();
-        self.peek_named(reader, &peer, path)
-    }
-
-    pub(crate) fn peek_named(&mut self, reader: NodeId, peer: &str, path: &str) -> Option<String> {
-        let now_us = self.now_us;
-        let node = &mut self.nodes[reader.0];
-        let (vault, now) = (node.vault(), node.now(now_us));
-        // Reading draws nothing; the dice are only what a step has to be given.
-        let mut dice = node.dice.clone();
-        let tx = Tx::new(&node.disk, &vault, &mut dice, now);
-        let relationship = Relationship::named(&tx, peer).ok()?;
-        match holding::read(&tx, &relationship, &path.parse().ok()?, None).ok()? {
-            ReadOutcome::Value { view, .. } => Some(text_of(&view.value)),
-            ReadOutcome::Live { .. } => None,
-        }
-    }
 }

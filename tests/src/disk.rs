@@ -104,6 +104,11 @@ impl SimDisk {
         self.refuse_next = Some(how);
     }
 
+    /// No commit is refused any more.
+    pub fn forgive(&mut self) {
+        self.refuse_next = None;
+    }
+
     /// From here on it lies, or stops lying (and syncs all that it had not).
     pub fn set_mood(&mut self, mood: Mood) {
         if mood != self.mood {

@@ -4,11 +4,17 @@
 //! [`story`] says in whole sentences what people do in them. [`process`] types commands at the real binary and reads what it says;
 //! [`real`] puts it under faults; [`bench`] measures it. [`attacker`] opens what it can of what fell into its hands.
 
+pub mod action;
 pub mod attack;
 pub mod attacker;
 pub mod bench;
 pub mod dice;
 pub mod disk;
+pub mod fault;
+pub mod inspect;
+pub mod invariant;
+pub mod life;
+pub mod model;
 pub mod network;
 pub mod node;
 pub mod process;

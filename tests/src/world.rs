@@ -20,6 +20,7 @@ use allod_protocol::{
 use crate::{
     dice::Dice,
     disk::Mood,
+    invariant::Seen,
     network::{Exchange, Network, NodeId, Process, Waiting},
     node::{Reach, SimNode},
     trace::Trace,
@@ -117,6 +118,8 @@ pub struct World {
     pub faults: BTreeMap<&'static str, u64>,
     /// All that was on the lines, if anybody listens.
     pub wiretap: Option<Vec<Frame>>,
+    /// What was committed about heads and cells, if anybody watches.
+    pub seen: Option<Vec<(u64, NodeId, Seen)>>,
     pub steps: u64,
     queue: BTreeMap<(u64, u64), Coming>,
     sequence: u64,
@@ -142,6 +145,7 @@ impl World {
             stops: Vec::new(),
             faults: BTreeMap::new(),
             wiretap: None,
+            seen: None,
             steps: 0,
             queue: BTreeMap::new(),
             sequence: 0,
@@ -165,6 +169,12 @@ impl World {
     #[must_use]
     pub fn name(&self, node: NodeId) -> &str {
         &self.nodes[node.0].name
+    }
+
+    /// The node of a name.
+    #[must_use]
+    pub fn named(&self, name: &str) -> Option<NodeId> {
+        self.nodes.iter().find(|node| node.name == name).map(|node| node.id)
     }
 
     /// Whether a node runs.
@@ -222,6 +232,12 @@ impl World {
     pub fn start_in(&mut self, id: NodeId, wait: Duration) {
         let in_us = micros(wait);
         self.plan(in_us, Coming::Start(id));
+    }
+
+    /// Whether a node is to be started some time from now.
+    #[must_use]
+    pub fn starts_later(&self, id: NodeId) -> bool {
+        self.queue.values().any(|coming| matches!(coming, Coming::Start(other) if *other == id))
     }
 
     /// Stops a node in good order.
@@ -525,12 +541,22 @@ impl World {
                 self.faulted(id, fault);
                 return Err(Gone);
             }
+            self.watch(id, &writes);
         }
         for effect in batch.effects {
             self.boundary(id)?;
             self.perform(id, effect)?;
         }
         self.boundary(id)
+    }
+
+    /// Notes what a commit says about heads and cells, if anybody watches.
+    fn watch(&mut self, id: NodeId, writes: &Batch) {
+        let Some(seen) = &mut self.seen else { return };
+        let Some(engine) = &mut self.nodes[id.0].engine else { return };
+        let vault = engine.vault_mut();
+        let found = writes.writes().filter_map(|(key, stored)| Seen::read(vault, key, stored?));
+        seen.extend(found.map(|what| (self.now_us, id, what)));
     }
 
     /// A place where a crash can hit.

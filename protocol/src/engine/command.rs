@@ -332,6 +332,7 @@ impl Live {
                     let relationship = Relationship::load(tx, relationship)?;
                     let peer = relationship.id;
                     self.confirm_here(tx, relationship)?;
+                    self.tell_those_who_wait(tx)?;
                     let greet = !self.sessions.is_live(peer) && !self.sessions.is_greeting(peer);
                     if let Some(link) = link.filter(|link| greet && self.links.contains(link)) {
                         let relationship = Relationship::load(tx, peer)?;

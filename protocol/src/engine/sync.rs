@@ -3,12 +3,13 @@
 use crate::{
     ask,
     codec::Coded,
-    command::{Direction, Mode, NodeKind, PeerState},
+    command::{Direction, FieldView, Mode, NodeKind, PeerState},
     delivery,
     door::{Authorized, Order, authorize},
     effect::{Effect, SessionId},
     grant::{Ended, Grant, take_back},
     holding::{self, drop_all},
+    id::RelationshipId,
     job::Announce,
     log::{self, AcknowledgedChange, HeadReceived, Received},
     record,
@@ -26,6 +27,18 @@ use crate::{
 
 use super::{Live, happened};
 
+/// What somebody on our side waits for. They are told at the end of a step, so that a message whose end is refused tells nobody anything.
+pub(super) enum Heard {
+    /// The peer was heard.
+    Word(RelationshipId),
+    /// The peer has our log up to here.
+    Arrived { relationship: RelationshipId, through: u64 },
+    /// A live read was answered.
+    Served { nonce: [u8; 16], answer: Box<Result<FieldView, Refusal>> },
+    /// Both sides confirmed.
+    Paired(RelationshipId),
+}
+
 impl Live {
     /// The other side showed that it holds the session's keys.
     pub(super) fn proved(&mut self, tx: &mut Tx<'_>, session: SessionId) -> Result<(), Stop> {
@@ -35,7 +48,8 @@ impl Live {
         }
         let (id, link, generation) = (known.relationship, known.link, known.generation);
         let was_live = self.sessions.is_live(id);
-        let mut relationship = Relationship::load(tx, id)?;
+        // A pairing that nobody confirmed can have been erased since.
+        let Some(mut relationship) = Relationship::find(tx, id)? else { return Ok(()) };
         rekey::proved(tx, &mut relationship, generation);
         let own = log::own(tx, &relationship)?;
         self.sessions.prove(session, own.acknowledged);
@@ -115,7 +129,8 @@ impl Live {
         let Some(known) = self.sessions.get_mut(session) else { return Ok(()) };
         let id = known.relationship;
         for entry in &sync.entries {
-            let mut relationship = Relationship::load(tx, id)?;
+            // It may have ended with the entry before.
+            let Some(mut relationship) = Relationship::find(tx, id)? else { return Ok(()) };
             match log::receive(tx, &relationship, entry)? {
                 Received::New(verified) => {
                     if let Some(order) = authorize(tx, &relationship, *verified)? {
@@ -130,7 +145,7 @@ impl Live {
                 }
             }
         }
-        let mut relationship = Relationship::load(tx, id)?;
+        let Some(mut relationship) = Relationship::find(tx, id)? else { return Ok(()) };
         let mut wanted = !sync.entries.is_empty();
         for have in &sync.have {
             match log::acknowledge(tx, &relationship, have)? {
@@ -147,7 +162,7 @@ impl Live {
         }
         for head in &sync.heads {
             match log::receive_head(tx, &relationship, head)? {
-                HeadReceived::Level | HeadReceived::Old => self.had_its_word(tx, id)?,
+                HeadReceived::Level | HeadReceived::Old => self.heard.push(Heard::Word(id)),
                 // It sends what is missing once it hears how far we are. A lower one came late, or from a home that was put back.
                 HeadReceived::Ahead | HeadReceived::Lower => {}
                 HeadReceived::Fork => self.freeze(tx, &mut relationship, Freeze::Forked),
@@ -168,7 +183,7 @@ impl Live {
     fn arrived(&mut self, tx: &mut Tx<'_>, relationship: &Relationship, through: u64) -> Result<(), Stop> {
         let at = tx.wall();
         let grants = delivery::arrived(tx, relationship, through, at)?;
-        self.waits.arrived(tx, relationship.id, through);
+        self.heard.push(Heard::Arrived { relationship: relationship.id, through });
         if relationship.state != PeerState::Paired {
             return Ok(());
         }
@@ -214,7 +229,7 @@ impl Live {
             Order::Revoked(order, mut grant) => holding::revoked(tx, &relationship, &mut grant, &order),
             Order::Purged(order, grant) => self.purged(tx, &relationship, *grant, &order),
             Order::Read(order, grant) => self.read_asked(tx, &relationship, *grant, &order),
-            Order::Served(order, grant) => self.read_served(tx, &relationship, &grant, &order),
+            Order::Served(order, grant) => self.read_served(&relationship, &grant, &order),
             Order::Used(order) => usage::reported(tx, &relationship, &order),
             Order::Rekey(order) => {
                 let progress = rekey::received(tx, &mut relationship, order.body())?;
@@ -261,7 +276,7 @@ impl Live {
         relationship.state = PeerState::Paired;
         relationship.since = tx.wall();
         relationship.save(tx);
-        self.pairings.paired(tx, relationship.id);
+        self.heard.push(Heard::Paired(relationship.id));
         self.hints.learn(&relationship, tx);
         if self.settings.kind == NodeKind::Person && !relationship.their_profile.addresses.is_empty() {
             self.contacts.want(relationship.id, tx.now.running);
@@ -355,7 +370,6 @@ impl Live {
 
     fn read_served(
         &mut self,
-        tx: &mut Tx<'_>,
         relationship: &Relationship,
         grant: &Grant,
         order: &Authorized<Served>,
@@ -366,16 +380,29 @@ impl Live {
             return Err(Misbehaviour::NotAllowed.into());
         }
         let (peer, path) = (relationship.petname.clone(), read.path.clone());
-        match body.outcome {
-            ServedOutcome::Value { version } => {
-                let view = holding::served(relationship, grant, path, order, version)?;
-                self.waits.served(tx, &body.nonce, view);
-            }
-            ServedOutcome::Nothing => self.waits.refused(tx, &body.nonce, Refusal::NotArrived { peer, path }),
-            ServedOutcome::Refused => self.waits.refused(tx, &body.nonce, Refusal::NoGrantFrom { peer, path }),
+        let answer = match body.outcome {
+            ServedOutcome::Value { version } => Ok(holding::served(relationship, grant, path, order, version)?),
+            ServedOutcome::Nothing => Err(Refusal::NotArrived { peer, path }),
+            ServedOutcome::Refused => Err(Refusal::NoGrantFrom { peer, path }),
             ServedOutcome::TooMany { .. } => {
-                let most = u64::from(grant.reads_per_hour);
-                self.waits.refused(tx, &body.nonce, Refusal::TooManyReads { peer, path, most });
+                Err(Refusal::TooManyReads { peer, path, most: u64::from(grant.reads_per_hour) })
+            }
+        };
+        self.heard.push(Heard::Served { nonce: body.nonce, answer: Box::new(answer) });
+        Ok(())
+    }
+
+    /// All that came in was in order: those who waited for it are told.
+    pub(super) fn tell_those_who_wait(&mut self, tx: &mut Tx<'_>) -> Result<(), Stop> {
+        for heard in std::mem::take(&mut self.heard) {
+            match heard {
+                Heard::Word(id) => self.had_its_word(tx, id)?,
+                Heard::Arrived { relationship, through } => self.waits.arrived(tx, relationship, through),
+                Heard::Served { nonce, answer } => match *answer {
+                    Ok(view) => self.waits.served(tx, &nonce, view),
+                    Err(refusal) => self.waits.refused(tx, &nonce, refusal),
+                },
+                Heard::Paired(id) => self.pairings.paired(tx, id),
             }
         }
         Ok(())
@@ -393,17 +420,20 @@ impl Live {
             return Ok(());
         }
         let was_closed = relationship.state == PeerState::Closed;
-        for mut grant in Grant::live_with(tx, relationship.id)? {
-            if grant.ended.is_some() {
-                continue;
-            }
+        for mut grant in Grant::with(tx, relationship.id)? {
             match grant.direction {
-                Direction::Held => {
+                Direction::Held if grant.ended.is_none() => {
                     drop_all(tx, &relationship, &mut grant, Ended::Revoked { at }, Announce::Tell)?;
                 }
+                Direction::Held => {}
                 Direction::Given => {
                     let places = grant.live_selectors();
-                    take_back(tx, &relationship, &mut grant, &places)?;
+                    if grant.ended.is_none() {
+                        take_back(tx, &relationship, &mut grant, &places)?;
+                    }
+                    // Who closes drops all that it held, also what it had not heard of, and says so with this entry alone.
+                    let all: Vec<u16> = (0..).take(grant.selectors.len()).collect();
+                    grant.purged(tx, &all);
                 }
             }
         }
