@@ -132,10 +132,11 @@ invitation-damaged = A character of this invitation is wrong.
     .try = copy it again, or use --image
 invitation-newer = This invitation was made by a newer Allod (format { $version }).
     .try = a newer Allod here too
-invitation-expired = This invitation ended { $seconds } { $seconds ->
-    [one] second
-   *[other] seconds
- } ago.
+invitation-expired = { $seconds ->
+    [0] This invitation is not good any more.
+    [one] This invitation ended { $seconds } second ago.
+   *[other] This invitation ended { $seconds } seconds ago.
+ }
     .try = ask the other side to run allod invite again
 invitation-used = This invitation was used already. If that was not you, someone else tried.
     .try = ask for a new one, on another channel

@@ -133,10 +133,11 @@ invitation-damaged = Un caractère de cette invitation est faux.
     .try = la copier de nouveau, ou utiliser --image
 invitation-newer = Cette invitation vient d’un Allod plus récent (format { $version }).
     .try = un Allod plus récent ici aussi
-invitation-expired = Cette invitation a pris fin il y a { $seconds } { $seconds ->
-    [one] seconde
-   *[other] secondes
- }.
+invitation-expired = { $seconds ->
+    [0] Cette invitation n’est plus valable.
+    [one] Cette invitation a pris fin il y a { $seconds } seconde.
+   *[other] Cette invitation a pris fin il y a { $seconds } secondes.
+ }
     .try = demander à l’autre côté de relancer allod invite
 invitation-used = Cette invitation a déjà servi. Si ce n’était pas vous, quelqu’un d’autre a essayé.
     .try = en demander une nouvelle, par un autre canal

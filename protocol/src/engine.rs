@@ -551,7 +551,7 @@ impl Live {
             self.contacts.failed(id, "peer-unreachable", tx.now, &mut *tx.dice);
             self.had_its_word(tx, id)?;
         } else if let Some(id) = self.pairings.take_errand(errand) {
-            self.pairings.unanswered(tx, id)?;
+            self.pairings.unanswered(tx, id);
         }
         Ok(())
     }
@@ -637,16 +637,25 @@ impl Live {
 
     fn not_welcome(&mut self, tx: &mut Tx<'_>, id: RelationshipId, link: u64) -> Result<(), Stop> {
         self.contacts.failed(id, "peer-refused", tx.now, &mut *tx.dice);
-        tx.effect(Effect::Close { link });
+        self.give_up_link(tx, id, link)?;
         self.had_its_word(tx, id)
+    }
+
+    /// Closes the link to a peer that does not know us, except while its person may still say no to a pairing over it.
+    fn give_up_link(&mut self, tx: &mut Tx<'_>, id: RelationshipId, link: u64) -> Result<(), Stop> {
+        let pending = Relationship::find(tx, id)?.is_some_and(|row| row.state == PeerState::Pending);
+        if !pending {
+            tx.effect(Effect::Close { link });
+        }
+        Ok(())
     }
 
     /// A session that the other side does not know or answers wrongly: over, and its link with it. A new hello follows by itself.
     fn drop_session(&mut self, tx: &mut Tx<'_>, session: crate::effect::SessionId) -> Result<(), Stop> {
-        let link = self.sessions.get_mut(session).map(|session| session.link);
+        let known = self.sessions.get_mut(session).map(|session| (session.link, session.relationship));
         let gone = self.sessions.remove(session);
-        if let Some(link) = link {
-            tx.effect(Effect::Close { link });
+        if let Some((link, id)) = known {
+            self.give_up_link(tx, id, link)?;
         }
         match gone {
             Some(id) => self.offline(tx, id),
@@ -656,7 +665,7 @@ impl Live {
 
     fn failed(&mut self, tx: &mut Tx<'_>, errand: u64) -> Result<(), Stop> {
         if let Some(id) = self.pairings.take_errand(errand) {
-            self.pairings.unanswered(tx, id)?;
+            self.pairings.unanswered(tx, id);
         } else if let Some(hello) = self.sessions.take_hello(errand) {
             self.not_welcome(tx, hello.relationship(), hello.link())?;
         } else if let Some((session, _)) = self.sessions.take_request(errand) {
@@ -694,6 +703,11 @@ impl Live {
                 let sync = self.sessions.open_request(session, counter, &sealed)?;
                 self.proved(tx, session)?;
                 self.sync(tx, session, sync)?;
+                if self.sessions.get_mut(session).is_none() {
+                    let message = Message::Bytes(SessionAnswer::Unknown.encode());
+                    tx.effect(Effect::Answer { exchange, message });
+                    return Ok(());
+                }
                 self.carried_by_answer(tx, session);
                 tx.effect(Effect::Answer { exchange, message: Message::SyncAnswer { session, counter } });
             }
@@ -703,6 +717,11 @@ impl Live {
 
     /// What has something new to say is sent to who is there; who is not there is dialled and hinted at.
     fn follow_up(&mut self, tx: &mut Tx<'_>) -> Result<(), Stop> {
+        for id in tx.take_erased() {
+            self.sessions.drop_peer(id);
+            self.contacts.forget(id);
+            self.pairings.erased(tx, id);
+        }
         self.tell_those_who_wait(tx)?;
         for id in tx.take_touched() {
             if let Some(session) = self.sessions.of(id) {

@@ -310,7 +310,7 @@ impl Pairings {
                         Ok(PairingWork::Send { link, request: PairRequest::First { noise } })
                     }
                     Err(_) => {
-                        self.end(tx, id, Refusal::PairingFailed {})?;
+                        self.end(tx, id, Refusal::PairingFailed {});
                         Ok(PairingWork::Nothing)
                     }
                 }
@@ -383,7 +383,7 @@ impl Pairings {
     }
 
     fn broken(&mut self, tx: &mut Tx<'_>, id: InvitationId) -> Result<PairingWork, Stop> {
-        self.end(tx, id, Refusal::PairingFailed {})?;
+        self.end(tx, id, Refusal::PairingFailed {});
         Ok(PairingWork::Answer(PairAnswer::Failed))
     }
 
@@ -398,6 +398,9 @@ impl Pairings {
                 continue;
             }
             let id = InvitationId::from_bytes(key.sixteen(0));
+            if row.state == InvitationState::Cancelled {
+                return Ok(PairingWork::Answer(PairAnswer::Expired));
+            }
             if row.state != InvitationState::Open {
                 if let Some(pairing) = self.pairings.get_mut(&id) {
                     pairing.others_tried += 1;
@@ -492,11 +495,11 @@ impl Pairings {
                 }
             }
             (_, PairAnswer::Used) => {
-                self.end(tx, id, Refusal::InvitationUsed {})?;
+                self.end(tx, id, Refusal::InvitationUsed {});
                 Ok(PairingWork::Nothing)
             }
             (_, PairAnswer::Expired) => {
-                self.end(tx, id, Refusal::InvitationExpired { seconds: 0 })?;
+                self.end(tx, id, Refusal::InvitationExpired { seconds: 0 });
                 Ok(PairingWork::Nothing)
             }
             _ => self.failed(tx, id),
@@ -504,17 +507,16 @@ impl Pairings {
     }
 
     fn failed(&mut self, tx: &mut Tx<'_>, id: InvitationId) -> Result<PairingWork, Stop> {
-        self.end(tx, id, Refusal::PairingFailed {})?;
+        self.end(tx, id, Refusal::PairingFailed {});
         Ok(PairingWork::Nothing)
     }
 
     /// No answer, or no connection.
-    ///
-    /// # Errors
-    /// [`StoreFault`].
-    pub fn unanswered(&mut self, tx: &mut Tx<'_>, id: InvitationId) -> Result<(), StoreFault> {
+    pub fn unanswered(&mut self, tx: &mut Tx<'_>, id: InvitationId) {
         let before_words = self.pairings.get(&id).is_some_and(|pairing| pairing.stage == PairingStage::Open);
-        if before_words { self.end(tx, id, Refusal::InviterSilent {}) } else { Ok(()) }
+        if before_words {
+            self.end(tx, id, Refusal::InviterSilent {});
+        }
     }
 
     /// Both sides have the same secret: a pending relationship, and words to compare.
@@ -567,7 +569,7 @@ impl Pairings {
         }
     }
 
-    fn end(&mut self, tx: &mut Tx<'_>, id: InvitationId, why: Refusal) -> Result<(), StoreFault> {
+    fn end(&mut self, tx: &mut Tx<'_>, id: InvitationId, why: Refusal) {
         if let Some(pairing) = self.pairings.get_mut(&id)
             && !matches!(pairing.stage, PairingStage::Ended | PairingStage::Paired)
         {
@@ -576,7 +578,6 @@ impl Pairings {
             pairing.deadline = tx.now.running + PENDING_LIFETIME;
             self.go(tx, id, PairingStage::Ended);
         }
-        Ok(())
     }
 
     /// Ends a pairing and erases what it left.
@@ -591,7 +592,8 @@ impl Pairings {
         {
             row.erase(tx)?;
         }
-        self.end(tx, id, why)
+        self.end(tx, id, why);
+        Ok(())
     }
 
     /// Waits until a pairing has gone past `seen`, or answers at once.
@@ -627,7 +629,7 @@ impl Pairings {
             && Relationship::find(tx, relationship)?.is_none()
         {
             // The wall clock came to its end before the running one did.
-            self.end(tx, id, Refusal::PairingTimedOut {})?;
+            self.end(tx, id, Refusal::PairingTimedOut {});
             return Ok(None);
         }
         self.go(tx, id, PairingStage::Waiting);
@@ -641,14 +643,39 @@ impl Pairings {
     pub fn differs(&mut self, tx: &mut Tx<'_>, id: InvitationId) -> Result<Option<(u64, PairRequest)>, Stop> {
         let pairing = self.pairings.get(&id).ok_or(Refusal::NoSuchPairing {})?;
         let tell = pairing.link.zip(pairing.attempt);
-        self.abandon(tx, id, Refusal::WordsDiffer {})?;
+        // Before there are words it is the invitation that is taken back.
+        let why = match pairing.stage {
+            PairingStage::Open => Refusal::PairingCancelled {},
+            _ => Refusal::WordsDiffer {},
+        };
+        cancel(tx, id)?;
+        self.abandon(tx, id, why)?;
         Ok(tell.map(|(link, attempt)| (link, PairRequest::Declined { attempt })))
+    }
+
+    /// Our person wants no more of a relationship that is not confirmed. Returns what to tell the other side.
+    pub fn forgotten(&mut self, tx: &mut Tx<'_>, relationship: RelationshipId) -> Option<(u64, PairRequest)> {
+        let id = self.of(relationship)?;
+        let tell = self.pairings.get(&id).and_then(|pairing| pairing.link.zip(pairing.attempt));
+        self.end(tx, id, Refusal::PairingCancelled {});
+        tell.map(|(link, attempt)| (link, PairRequest::Declined { attempt }))
+    }
+
+    /// The relationship is gone; what went on for it ends.
+    pub fn erased(&mut self, tx: &mut Tx<'_>, relationship: RelationshipId) {
+        if let Some(id) = self.of(relationship) {
+            self.end(tx, id, Refusal::PairingTimedOut {});
+        }
+    }
+
+    fn of(&self, relationship: RelationshipId) -> Option<InvitationId> {
+        let found = self.pairings.iter().find(|(_, pairing)| pairing.relationship == Some(relationship));
+        found.map(|(id, _)| *id)
     }
 
     /// Both sides confirmed.
     pub fn paired(&mut self, tx: &mut Tx<'_>, relationship: RelationshipId) {
-        let found = self.pairings.iter().find(|(_, pairing)| pairing.relationship == Some(relationship));
-        if let Some(id) = found.map(|(id, _)| *id) {
+        if let Some(id) = self.of(relationship) {
             self.go(tx, id, PairingStage::Paired);
         }
     }
@@ -687,12 +714,10 @@ impl Pairings {
     /// # Errors
     /// [`StoreFault`].
     pub fn cancel_all(&mut self, tx: &mut Tx<'_>) -> Result<(), StoreFault> {
-        for (key, mut row) in tx.scan::<InvitationRow>(&Key::table(Table::Invitations), None, usize::MAX)? {
-            if row.state == InvitationState::Open {
-                row.state = InvitationState::Cancelled;
-                row.secrets.clear();
-                tx.put(&key, &row);
-                self.end(tx, InvitationId::from_bytes(key.sixteen(0)), Refusal::PairingCancelled {})?;
+        for (key, _) in tx.scan::<InvitationRow>(&Key::table(Table::Invitations), None, usize::MAX)? {
+            let id = InvitationId::from_bytes(key.sixteen(0));
+            if cancel(tx, id)? {
+                self.end(tx, id, Refusal::PairingCancelled {});
             }
         }
         Ok(())
@@ -712,11 +737,11 @@ impl Pairings {
                 PairingStage::Ended | PairingStage::Paired => {
                     self.pairings.remove(&id);
                 }
-                PairingStage::Open if pairing.role == Role::Scanner => self.end(tx, id, Refusal::InviterSilent {})?,
+                PairingStage::Open if pairing.role == Role::Scanner => self.end(tx, id, Refusal::InviterSilent {}),
                 PairingStage::Open if pairing.attempt.is_none() => {
-                    self.end(tx, id, Refusal::InvitationExpired { seconds: 0 })?;
+                    self.end(tx, id, Refusal::InvitationExpired { seconds: 0 });
                 }
-                PairingStage::Open => self.end(tx, id, Refusal::PairingFailed {})?,
+                PairingStage::Open => self.end(tx, id, Refusal::PairingFailed {}),
                 PairingStage::Comparing | PairingStage::Waiting => {
                     self.abandon(tx, id, Refusal::PairingTimedOut {})?;
                 }
@@ -777,6 +802,18 @@ impl Pairing {
             others_tried: self.others_tried,
         }
     }
+}
+
+/// Takes an invitation back, if it was not used. Returns whether it was open.
+fn cancel(tx: &mut Tx<'_>, id: InvitationId) -> Result<bool, StoreFault> {
+    let key = Key::invitation(id);
+    let Some(mut row) = tx.get::<InvitationRow>(&key)?.filter(|row| row.state == InvitationState::Open) else {
+        return Ok(false);
+    };
+    row.state = InvitationState::Cancelled;
+    row.secrets.clear();
+    tx.put(&key, &row);
+    Ok(true)
 }
 
 /// What is left of a finished handshake once its secret was turned into keys.

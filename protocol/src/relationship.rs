@@ -323,7 +323,9 @@ impl Relationship {
         }
         crate::log::erase(tx, self)?;
         tx.delete(&Key::hint_key(self.id));
+        tx.delete(&Key::waiting(self.id));
         tx.delete(&Key::relationship(self.id));
+        tx.erased(self.id);
         Ok(())
     }
 

@@ -278,16 +278,14 @@ impl Sessions {
             || self.live.values().any(|session| session.relationship == relationship)
     }
 
-    /// All sessions of a peer go, with their links.
-    pub fn drop_peer(&mut self, relationship: RelationshipId) -> Vec<u64> {
+    /// All sessions of a peer go, and the handshakes for one. Their links stay, for what else is said over them.
+    pub fn drop_peer(&mut self, relationship: RelationshipId) {
+        self.hellos.retain(|_, hello| hello.relationship != relationship);
         let over: Vec<_> =
             self.live.iter().filter(|(_, session)| session.relationship == relationship).map(|(id, _)| *id).collect();
-        let mut links = Vec::new();
         for id in over {
-            links.extend(self.live.get(&id).map(|session| session.link));
             self.remove(id);
         }
-        links
     }
 
     /// Sync requests that are to go out now: (errand to give, session, link). Each session has one under way at most.

@@ -84,6 +84,7 @@ pub struct Tx<'a> {
     batch: Batch,
     effects: Vec<Effect>,
     touched: BTreeSet<RelationshipId>,
+    erased: Vec<RelationshipId>,
     started_job: bool,
 }
 
@@ -98,6 +99,7 @@ impl<'a> Tx<'a> {
             batch: Batch::new(),
             effects: Vec::new(),
             touched: BTreeSet::new(),
+            erased: Vec::new(),
             started_job: false,
         }
     }
@@ -149,6 +151,16 @@ impl<'a> Tx<'a> {
     /// Tells whoever watches, after the commit.
     pub fn happened(&mut self, happening: Happening) {
         self.effect(Effect::Happened(happening));
+    }
+
+    /// A relationship that was never confirmed is gone: nothing in memory may speak for it any more.
+    pub fn erased(&mut self, relationship: RelationshipId) {
+        self.erased.push(relationship);
+    }
+
+    /// The relationships that this step erased.
+    pub fn take_erased(&mut self) -> Vec<RelationshipId> {
+        std::mem::take(&mut self.erased)
     }
 
     /// This relationship has something new to say.

@@ -378,6 +378,9 @@ impl Live {
     fn forget(&mut self, tx: &mut Tx<'_>, ticket: Ticket, peer: &str) -> Result<(), Stop> {
         let mut relationship = Relationship::named(tx, peer)?;
         if relationship.state == PeerState::Pending {
+            if let Some((link, request)) = self.pairings.forgotten(tx, relationship.id) {
+                self.decline_pairing(tx, link, &request);
+            }
             relationship.erase(tx)?;
             let answer = Answer::Forgotten { peer: peer.to_owned(), revoked: Vec::new(), told: Vec::new() };
             self.waits.tell(tx, ticket, answer, Vec::new());

@@ -129,8 +129,8 @@ impl Live {
         let Some(known) = self.sessions.get_mut(session) else { return Ok(()) };
         let id = known.relationship;
         for entry in &sync.entries {
-            // It may have ended with the entry before.
-            let Some(mut relationship) = Relationship::find(tx, id)? else { return Ok(()) };
+            // The entry before it may have ended what was never confirmed.
+            let Some(mut relationship) = Relationship::find(tx, id)? else { break };
             match log::receive(tx, &relationship, entry)? {
                 Received::New(verified) => {
                     if let Some(order) = authorize(tx, &relationship, *verified)? {
@@ -145,7 +145,10 @@ impl Live {
                 }
             }
         }
-        let Some(mut relationship) = Relationship::find(tx, id)? else { return Ok(()) };
+        let Some(mut relationship) = Relationship::find(tx, id)? else {
+            self.sessions.drop_peer(id);
+            return Ok(());
+        };
         let mut wanted = !sync.entries.is_empty();
         for have in &sync.have {
             match log::acknowledge(tx, &relationship, have)? {
