@@ -92,7 +92,7 @@ impl Node {
     /// # Panics
     /// When it is refused.
     pub fn does(&self, line: &str) -> Value {
-        self.tries(line).unwrap_or_else(|refused| panic!("{}: {line}\n{refused:?}", self.name))
+        self.tries(line).unwrap_or_else(|refused| panic!("{}: {line}\n{refused:?}\n{}", self.name, self.daemon_said()))
     }
 
     /// The items of its listing.
@@ -217,6 +217,12 @@ impl Node {
     /// When it does not run.
     pub fn daemon(&mut self) -> &mut Running {
         self.daemon.as_mut().expect("the daemon runs")
+    }
+
+    /// What its daemon wrote to stderr, if it runs.
+    #[must_use]
+    pub fn daemon_said(&self) -> String {
+        self.daemon.as_ref().map(Running::complaints).unwrap_or_default()
     }
 
     /// The number of its daemon's process.
