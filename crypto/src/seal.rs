@@ -8,7 +8,7 @@
 //! ```text
 //! sealed = version:1 ‖ suite:2 ‖ nonce:24 ‖ com:32 ‖ ciphertext
 //! ```
-//! A padded plaintext above 64 KiB is cut into chunks that share key and commitment (suite [`Suite::Chunked`]); each chunk's
+//! A padded plaintext above 64 KiB is cut into chunks that share key and commitment (suite `Suite::Chunked`); each chunk's
 //! index and "this is the last" stand in its AAD, so that dropping, swapping or repeating chunks refuses.
 //!
 //! The AAD says what is sealed and where it belongs. The opener *builds* it with [`Aad`] from what it asked for, and never

@@ -1,7 +1,7 @@
 //! The command line: from what was typed to an exit code.
 //!
-//! A verb is a function: arguments and a [`Session`] in, [`Done`] out. It reads and writes nothing but through the session: the node
-//! through [`Client`], the person through [`Screen`]. Whatever ends a command early, wrong usage and faults included, goes through one
+//! A verb is a function: arguments and a `Session` in, `Done` out. It reads and writes nothing but through the session: the node
+//! through `Client`, the person through `Screen`. Whatever ends a command early, wrong usage and faults included, goes through one
 //! printer. All but `init`, `run`, `demo` and the offline half of `passphrase` and `doctor` talk to the running node.
 
 mod access;

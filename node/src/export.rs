@@ -6,7 +6,7 @@
 //! ]}
 //! ```
 //! `docs/EXPORT.md` describes it for those who write readers. The mark comes first, so that a reader knows the document before its
-//! records, and [`write`] and `import` both hold one record at a time.
+//! records, and [`write()`] and `import` both hold one record at a time.
 
 use std::io::{self, Write};
 

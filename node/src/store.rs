@@ -2,7 +2,7 @@
 //!
 //! `open` hands out one of them behind the protocol's trait, and nothing above can tell which. An engine trusts its files only
 //! after it has looked: one that is missing, empty or torn where a store is known to exist is damage, never a new store. Whoever
-//! calls knows whether one exists, since the vault beside it says so. Every call into an engine is [`caught`]: a panic over a
+//! calls knows whether one exists, since the vault beside it says so. Every call into an engine is `caught`: a panic over a
 //! damaged file becomes a fault, and after any fault the engine answers nothing but that fault again.
 
 mod caught;

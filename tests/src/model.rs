@@ -122,6 +122,7 @@ impl Model {
     ///
     /// # Panics
     /// If the command was acknowledged and the home does not say so (I5).
+    #[allow(clippy::too_many_arguments)] // One write's whole story, once.
     pub fn wrote(
         &mut self,
         world: &World,

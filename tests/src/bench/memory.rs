@@ -2,7 +2,7 @@
 //!
 //! A process of its own opens a store with 1,000 records and 10 relationships, does what is due until it would sleep, and reads its own
 //! resident size. Then the same with 100,000 more relationships that nobody is connected for, on a vendor's node. Network and control API
-//! are not in it: the daemon's own figure is [`super::end_to_end`]'s.
+//! are not in it.
 
 use std::path::Path;
 use std::process::Command as Process;
