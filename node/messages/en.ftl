@@ -489,8 +489,6 @@ doctor-peers-locked = not looked at: the vault is locked
     .try = allod unlock
 doctor-memory-ok = keys are kept out of swap
 doctor-memory-swappable = the system lets keys be written to swap
-doctor-not-running = No node is running here; store, logs and network were not looked at.
-    .try = allod run
 
 ## Records.
 

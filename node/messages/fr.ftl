@@ -490,8 +490,6 @@ doctor-peers-locked = pas regardés : le coffre est fermé
     .try = allod unlock
 doctor-memory-ok = les clés restent hors du fichier d’échange
 doctor-memory-swappable = le système laisse écrire des clés dans le fichier d’échange
-doctor-not-running = Aucun nœud n’est en marche ici ; base, journaux et réseau n’ont pas été regardés.
-    .try = allod run
 
 ## Fiches.
 
