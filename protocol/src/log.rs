@@ -449,14 +449,14 @@ pub enum AcknowledgedChange {
     Nothing,
     /// The peer has everything up to here now; it had less before.
     Through { before: u64, now: u64 },
-    /// The peer has verified more of our log than we have: our home is older than what we signed.
+    /// The peer has verified more of our log than we have, or another history of it: our home is older than what we signed.
     BeyondUs,
 }
 
 /// Takes in how far the peer has our log. Payloads that it has are dropped.
 ///
 /// # Errors
-/// [`Stop::Misbehaved`] if it names a hash that is not ours.
+/// [`Stop::Misbehaved`] if it names a log that is not ours.
 pub fn acknowledge(
     tx: &mut Tx<'_>,
     relationship: &Relationship,
@@ -474,7 +474,9 @@ pub fn acknowledge(
     }
     let kept = kept_header(tx, own.log, have.sequence)?.ok_or_else(their_entry_missing)?;
     if kept.hash() != have.hash {
-        return Err(Misbehaviour::Forged.into());
+        // It signed for an entry of ours that we do not know: this home was put back, and went on from there. A peer that lies about it
+        // freezes what it has with us, and nothing else.
+        return Ok(AcknowledgedChange::BeyondUs);
     }
     let before = own.acknowledged;
     for sequence in before + 1..=have.sequence {

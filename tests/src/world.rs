@@ -120,6 +120,8 @@ pub struct World {
     pub wiretap: Option<Vec<Frame>>,
     /// What was committed about heads and cells, if anybody watches.
     pub seen: Option<Vec<(u64, NodeId, Seen)>>,
+    /// All hints that were gossiped: by whom.
+    pub published: Vec<(NodeId, Vec<u8>)>,
     pub steps: u64,
     queue: BTreeMap<(u64, u64), Coming>,
     sequence: u64,
@@ -146,6 +148,7 @@ impl World {
             faults: BTreeMap::new(),
             wiretap: None,
             seen: None,
+            published: Vec::new(),
             steps: 0,
             queue: BTreeMap::new(),
             sequence: 0,
@@ -819,6 +822,9 @@ impl World {
 
     /// Gossip: who listens to the topic and is linked to someone who has the hint gets it, and passes it on.
     fn publish(&mut self, from: NodeId, topic: u8, bytes: &[u8]) {
+        if self.wiretap.is_some() {
+            self.published.push((from, bytes.to_vec()));
+        }
         let mut reached = BTreeSet::from([from]);
         let mut edge = vec![from];
         while let Some(at) = edge.pop() {
