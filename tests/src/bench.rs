@@ -2,7 +2,7 @@
 //!
 //! W1 reading what is lent, W2 a change until the other side has it, W3 taking back, W5 import, W6 memory at rest, W7 start, W8 lending
 //! a column, W9 bytes on the wire and on the disk, W10 the binary. All of it below the control API, through the engine, the store and the
-//! order of steps that the daemon has. What each figure and floor holds stands in `docs/BENCHMARKS.md`.
+//! order of steps that the daemon has. Each workload prints what its figure and its floor hold.
 
 pub mod binary;
 pub mod bytes;
