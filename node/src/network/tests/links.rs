@@ -70,7 +70,7 @@ async fn restarted(listen: &[String]) -> Node {
     tokio::time::timeout(DEADLINE, async {
         loop {
             let (sender, events) = mpsc::channel(256);
-            if let Ok(commands) = driver::start(config.clone(), Seats::default(), sender) {
+            if let Ok(commands) = driver::start(in_company(config.clone()), Seats::default(), sender) {
                 return Node { commands, events, unread: VecDeque::new(), addresses: listen.to_vec(), errands: 0 };
             }
             tokio::task::yield_now().await;
