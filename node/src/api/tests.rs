@@ -293,6 +293,7 @@ async fn a_file_is_imported_in_pages() {
     let (status, answer) = caller.try_call("POST", "/v1/import?name=people.vcf&dry_run=true", cards).await.unwrap();
     assert_eq!((status, &answer["format"], &answer["records"]), (200, &json!("vcard"), &json!(1_500)), "{answer}");
     assert!(node.script.seen().iter().filter(|seen| *seen == "Import").count() > 1);
+    let mut caller = Caller::connect(&node.home.socket()).await;
     let (status, answer) = caller.try_call("POST", "/v1/import?name=x.vcf", "nothing at all").await.unwrap();
     assert_eq!((status, &answer["error"]["id"]), (400, &json!("node-import-failed")));
 }

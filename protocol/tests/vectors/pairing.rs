@@ -202,7 +202,7 @@ fn an_inviter_answers_each_first_message_as_the_document_says() {
     let pairings = &mut invited.pairings;
     invited.home.step(T0, &mut invited.dice, |tx| Ok(pairings.cancel_all(tx)?)).unwrap();
     let (_, first) = invited.first();
-    assert_eq!(invited.ask(T0, LINK, first), Some(PairAnswer::Used), "cancelled");
+    assert_eq!(invited.ask(T0, LINK, first), Some(PairAnswer::Expired), "cancelled");
 }
 
 #[test]

@@ -157,7 +157,8 @@ fn what_decodes_is_the_one_form_of_what_it_says() {
         check(&decoders, sample, &mut decoded);
     }
     for ((name, _), decoded) in decoders.iter().zip(&decoded) {
-        let has_none = ["hint", "bundle"].contains(name);
+        // Bodies come sealed; their own vectors stand in `protocol/vectors/bodies.json`.
+        let has_none = ["hint", "bundle", "bodies of each kind"].contains(name);
         assert!(*decoded > 0 || has_none, "no sample of {name}");
     }
     let mut dice = Dice::stream(11_001, "changes");

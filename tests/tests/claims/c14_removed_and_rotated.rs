@@ -112,10 +112,10 @@ fn nothing_that_real_stores_still_hold_opens_with_the_present_vaults() {
         for (field, what) in [("city", "first"), ("street", "street"), ("note", "note"), ("kept", "kept")] {
             set(&two, field, what);
         }
-        let amounts = (0..40).map(|number| (format!("transaction/{number}/amount"), text(&format!("amount-{number}"))));
+        let amounts = (0..40).map(|number| (format!("transaction/{number}/remark"), text(&format!("amount-{number}"))));
         two.set(&amounts.collect::<Vec<_>>());
         let removed = two.lend(&["contact/me/city", "contact/me/note"]);
-        let revoked = two.lend(&["contact/me/street", "transaction/*/amount"]);
+        let revoked = two.lend(&["contact/me/street", "transaction/*/remark"]);
         let goes_on = two.lend(&["contact/me/kept"]);
         two.shop_reads("contact/me/street", &text("street"));
         set(&two, "city", "second");

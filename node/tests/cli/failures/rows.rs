@@ -158,7 +158,6 @@ pub fn usage_rows() -> Vec<Row> {
         row("invite", Alone, 2, "usage", NEEDS_YES, "the same with --yes"),
         row("accept ALLOD:AAAA", Alone, 2, "usage", NEEDS_YES, "the same with --yes"),
         row("answer a-1", Alone, 2, "usage", NEEDS_YES, "the same with --yes"),
-        row("peers resume acme", Alone, 2, "usage", NEEDS_YES, "the same with --yes"),
         row(
             "revoke g-1 contact/me/email",
             Alone,
