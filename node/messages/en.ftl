@@ -27,7 +27,7 @@ bad-value = What was given for { $path } does not read as { $expected ->
         [boolean] true or false
         [date] year-month-day, for example 2026-12-31
         [instant] RFC 3339, for example 2026-12-31T18:00:00Z
-        [bytes] { $path }=@FILE
+        [bytes] { $path }:bytes=@FILE
         [list] a JSON list, for example ["a","b"]
         [map] a JSON object, for example {"{"}"a":"b"{"}"}
        *[other] another TYPE: { $path }:TYPE=VALUE

@@ -28,7 +28,7 @@ bad-value = Ce qui est donné pour { $path } ne se lit pas comme { $expected ->
         [boolean] true ou false
         [date] année-mois-jour, par exemple 2026-12-31
         [instant] RFC 3339, par exemple 2026-12-31T18:00:00Z
-        [bytes] { $path }=@FICHIER
+        [bytes] { $path }:bytes=@FICHIER
         [list] une liste JSON, par exemple ["a","b"]
         [map] un objet JSON, par exemple {"{"}"a":"b"{"}"}
        *[other] un autre TYPE : { $path }:TYPE=VALEUR

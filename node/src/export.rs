@@ -6,17 +6,14 @@
 //! ]}
 //! ```
 //! `docs/EXPORT.md` describes it for those who write readers. The mark comes first, so that a reader knows the document before its
-//! records, and [`write()`] and `import` both hold one record at a time.
+//! records, and both [`Document`] and `import` hold one record at a time.
 
 use std::io::{self, Write};
 
-use allod_protocol::{
-    path::{FieldName, RecordPath},
-    value::{Moment, Value},
-};
+use allod_protocol::value::Value;
 use serde_json::{Value as Json, json};
 
-use crate::json::{Members, to_typed};
+use crate::json::to_typed;
 
 /// The member that marks an export; its value is the version.
 pub const MARK: &str = "allod";
@@ -25,71 +22,61 @@ pub const VERSION: u64 = 1;
 /// The member that holds the records.
 pub const RECORDS: &str = "records";
 
-/// A record as it is exported.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ExportedRecord {
-    pub record: RecordPath,
-    pub fields: Vec<ExportedField>,
-}
-
-/// A field as it is exported.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ExportedField {
-    pub name: FieldName,
-    pub value: Value,
-    /// Which version of the field this is, counted from 1.
-    pub version: u64,
-    /// When it was written.
-    pub at: Moment,
-    /// Where it came from: what was typed, a file, a peer.
-    pub source: String,
-}
-
-/// The whole export in memory.
+/// A field as it stands in an export.
 #[must_use]
-pub fn to_json(exported: Moment, records: &[ExportedRecord]) -> Json {
-    let records: Vec<_> = records.iter().map(record_to_json).collect();
-    json!({ MARK: VERSION, "exported": exported.to_string(), RECORDS: records })
+pub fn field_to_json(value: &Value, version: u64, at: &str, source: &str) -> Json {
+    json!({
+        "type": value.kind_of().as_str(),
+        "value": to_typed(value),
+        "version": version,
+        "at": at,
+        "source": source,
+    })
 }
 
-/// Writes the export record by record, one a line, so that it may be larger than memory.
-///
-/// # Errors
-/// What the writer reports.
-pub fn write(
-    out: &mut impl Write,
-    exported: Moment,
-    records: impl IntoIterator<Item = ExportedRecord>,
-) -> io::Result<()> {
-    write!(out, r#"{{"{MARK}":{VERSION},"exported":"{exported}","{RECORDS}":["#)?;
-    for (index, record) in records.into_iter().enumerate() {
-        out.write_all(if index == 0 { b"\n" } else { b",\n" })?;
-        serde_json::to_writer(&mut *out, &record_to_json(&record))?;
+/// An export that is being written, one record a line, so that it may be larger than memory.
+pub struct Document<W> {
+    out: W,
+    records: u64,
+}
+
+impl<W: Write> Document<W> {
+    /// Begins it; `exported` is the time, RFC 3339.
+    ///
+    /// # Errors
+    /// What the writer reports.
+    pub fn begin(mut out: W, exported: &str) -> io::Result<Self> {
+        write!(out, r#"{{"{MARK}":{VERSION},"exported":{},"{RECORDS}":["#, Json::from(exported))?;
+        Ok(Self { out, records: 0 })
     }
-    out.write_all(b"\n]}\n")
-}
 
-fn record_to_json(record: &ExportedRecord) -> Json {
-    let fields: Members = record
-        .fields
-        .iter()
-        .map(|field| {
-            let shown = json!({
-                "type": field.value.kind_of().as_str(),
-                "value": to_typed(&field.value),
-                "version": field.version,
-                "at": field.at.to_string(),
-                "source": field.source,
-            });
-            (field.name.as_str().to_owned(), shown)
-        })
-        .collect();
-    json!({ "record": record.record.to_string(), "fields": fields })
+    /// Adds `{"record","fields"}`.
+    ///
+    /// # Errors
+    /// What the writer reports.
+    pub fn add(&mut self, record: &Json) -> io::Result<()> {
+        let separator = if self.records == 0 { "\n" } else { ",\n" };
+        self.records += 1;
+        write!(self.out, "{separator}{record}")
+    }
+
+    /// Ends it, and says how many records are in it.
+    ///
+    /// # Errors
+    /// What the writer reports.
+    pub fn end(mut self) -> io::Result<(W, u64)> {
+        self.out.write_all(b"\n]}\n")?;
+        self.out.flush()?;
+        Ok((self.out, self.records))
+    }
 }
 
 #[cfg(test)]
 mod tests {
-    use allod_protocol::value::{Date, Decimal, Scalar, Type};
+    use allod_protocol::{
+        path::{FieldName, RecordPath},
+        value::{Date, Decimal, Moment, Scalar, Type},
+    };
 
     use super::*;
     use crate::import::{self, Format};
@@ -115,58 +102,50 @@ mod tests {
         values
     }
 
-    fn records() -> Vec<ExportedRecord> {
-        let field = |(index, value): (usize, Value)| ExportedField {
-            name: FieldName::parse(&format!("f{index}")).unwrap(),
-            value,
-            version: 3,
-            at: moment("2026-11-01T10:00:00Z"),
-            source: "typed".into(),
-        };
-        let all = values().into_iter().enumerate().map(field).collect();
-        let one = vec![field((0, Value::text("Paris")))];
+    fn records() -> Vec<(RecordPath, Vec<(FieldName, Value)>)> {
+        let named = |(index, value): (usize, Value)| (FieldName::parse(&format!("f{index}")).unwrap(), value);
         vec![
-            ExportedRecord { record: "contact/zoé-2".parse().unwrap(), fields: all },
-            ExportedRecord { record: "stamp/a%20b".parse().unwrap(), fields: one },
+            ("contact/zoé-2".parse().unwrap(), values().into_iter().enumerate().map(named).collect()),
+            ("stamp/a%20b".parse().unwrap(), vec![named((0, Value::text("Paris")))]),
         ]
+    }
+
+    fn written(records: &[(RecordPath, Vec<(FieldName, Value)>)]) -> Vec<u8> {
+        let mut document = Document::begin(Vec::new(), "2026-11-24T06:00:00Z").unwrap();
+        for (record, fields) in records {
+            let fields: crate::json::Members = fields
+                .iter()
+                .map(|(name, value)| (name.to_string(), field_to_json(value, 3, "2026-11-01T10:00:00Z", "typed")))
+                .collect();
+            document.add(&json!({ "record": record.to_string(), "fields": fields })).unwrap();
+        }
+        document.end().unwrap().0
     }
 
     #[test]
     fn every_type_comes_back_as_it_went() {
         let types: Vec<_> = values().iter().map(Value::kind_of).collect();
         assert!(Type::ALL.iter().all(|value_type| types.contains(value_type)), "a type is missing from this test");
-        let mut file = Vec::new();
-        write(&mut file, moment("2026-11-24T06:00:00Z"), records()).unwrap();
-        let imported = import::read(&file, "export.json", None, None).unwrap();
+        let imported = import::read(&written(&records()), "export.json", None, None).unwrap();
         assert_eq!((imported.format, imported.skipped.len()), (Format::Allod, 0));
-        for (record, back) in records().iter().zip(&imported.records) {
-            assert_eq!(back.record, record.record);
-            let fields: Vec<_> = record.fields.iter().map(|field| (field.name.clone(), field.value.clone())).collect();
-            assert_eq!(back.fields, fields);
+        for ((record, fields), back) in records().iter().zip(&imported.records) {
+            assert_eq!((&back.record, &back.fields), (record, fields));
         }
         assert_eq!(imported.records.len(), records().len());
     }
 
     #[test]
-    fn both_writers_write_the_same_document() {
-        let exported = moment("2026-11-24T06:00:00Z");
-        let mut file = Vec::new();
-        write(&mut file, exported, records()).unwrap();
-        assert_eq!(serde_json::from_slice::<Json>(&file).unwrap(), to_json(exported, &records()));
-        file.clear();
-        write(&mut file, exported, []).unwrap();
-        assert_eq!(serde_json::from_slice::<Json>(&file).unwrap(), to_json(exported, &[]));
-    }
-
-    #[test]
     fn the_document_is_the_one_that_is_described() {
-        let json = to_json(moment("2026-11-24T06:00:00Z"), &records()[1..]);
         assert_eq!(
-            json.to_string(),
+            String::from_utf8(written(&records()[1..])).unwrap(),
             concat!(
-                r#"{"allod":1,"exported":"2026-11-24T06:00:00Z","records":[{"record":"stamp/a%20b","fields":{"f0":"#,
-                r#"{"type":"text","value":"Paris","version":3,"at":"2026-11-01T10:00:00Z","source":"typed"}}}]}"#
+                r#"{"allod":1,"exported":"2026-11-24T06:00:00Z","records":["#,
+                "\n",
+                r#"{"record":"stamp/a%20b","fields":{"f0":"#,
+                r#"{"type":"text","value":"Paris","version":3,"at":"2026-11-01T10:00:00Z","source":"typed"}}}"#,
+                "\n]}\n",
             )
         );
+        assert_eq!(serde_json::from_slice::<Json>(&written(&[])).unwrap()[RECORDS], json!([]));
     }
 }

@@ -69,7 +69,7 @@ pub fn from_json(expected: Type, json: &Json) -> Result<Value, ValueError> {
     }
 }
 
-/// The value of this type that a person typed: lists and maps as JSON, the other types in their written form.
+/// The value of this type that a person typed: lists and maps as JSON, bytes as Base64, the other types in their written form.
 ///
 /// # Errors
 /// [`ValueError`].
@@ -80,6 +80,7 @@ pub fn parse_input(expected: Type, text: &str) -> Result<Value, ValueError> {
                 .map_err(|_| ValueError::NotA { expected, text: shown(&Json::String(text.to_owned())) })?;
             from_json(expected, &json)
         }
+        Type::Bytes => from_json(expected, &Json::String(text.trim().to_owned())),
         _ => Value::parse(expected, text),
     }
 }

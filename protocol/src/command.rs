@@ -47,8 +47,8 @@ pub struct SetItem {
 /// A value as it comes in.
 #[derive(Clone)]
 pub enum Input {
-    /// Text, read as the field's type.
-    Written(String),
+    /// Text, read as the field's type. `readings` are its values in those types whose written form is read outside of the engine.
+    Written { text: String, readings: Vec<Value> },
     /// A value that has its type already (lists, maps, bytes, importers).
     Typed(Value),
 }

@@ -126,13 +126,16 @@ pub fn set(tx: &mut Tx<'_>, items: &[SetItem]) -> Result<Vec<Written>, Stop> {
             .and_then(|row| row.fields.into_iter().find(|field| field.name == item.path.field));
         let value = match &item.input {
             Input::Typed(value) => value.clone().checked(),
-            Input::Written(text) => {
+            Input::Written { text, readings } => {
                 let present_type = match &present {
                     Some(field) => Some(load(tx, &item.path, field)?.kind_of()),
                     None => None,
                 };
                 let expected = item.explicit.or(item.schema).or(present_type).unwrap_or(Type::Text);
-                Value::parse(expected, text)
+                match readings.iter().find(|reading| reading.kind_of() == expected) {
+                    Some(reading) => reading.clone().checked(),
+                    None => Value::parse(expected, text),
+                }
             }
         };
         let value = value.map_err(|error| Refusal::bad_value(&path, &error))?;

@@ -357,7 +357,7 @@ impl Scalar {
         }
     }
 
-    /// Reads the written form of a scalar type; bytes are read as they are, from UTF-8.
+    /// Reads the written form of a type that has one here: bytes, lists and maps have theirs in JSON.
     ///
     /// # Errors
     /// [`ValueError::NotA`].
@@ -374,8 +374,7 @@ impl Scalar {
             },
             Type::Date => Date::parse(trimmed).map(Self::Date),
             Type::Instant => Moment::parse(trimmed).map(Self::Instant),
-            Type::Bytes => Some(Self::Bytes(text.as_bytes().to_vec())),
-            Type::List | Type::Map => None,
+            Type::Bytes | Type::List | Type::Map => None,
         };
         parsed.ok_or_else(|| ValueError::NotA { expected, text: shorten(text) })
     }

@@ -20,7 +20,7 @@ use super::{
     input::{Body, Parameters, bad_parameter, field_path, path, record_path},
     reply::{Items, Reply, ToldJson, known_time, told},
 };
-use crate::{daemon::failure::Failure, json};
+use crate::{daemon::failure::Failure, export, json};
 
 pub(super) fn routes() -> OpenApiRouter<Api> {
     OpenApiRouter::new()
@@ -136,18 +136,20 @@ pub struct ExportedJson {
 
 impl From<ExportedRecord> for ExportedJson {
     fn from(exported: ExportedRecord) -> Self {
-        let field = |field: FieldView| {
-            serde_json::json!({
-                "value": json::to_typed(&field.value),
-                "type": field.value.kind_of().as_str(),
-                "version": field.version,
-                "at": known_time(field.at),
-                "source": field.source,
-            })
-        };
+        let field =
+            |field: FieldView| export::field_to_json(&field.value, field.version, &known_time(field.at), &field.source);
         let fields = exported.fields.into_iter().map(|(name, view)| (name.to_string(), field(view))).collect();
         Self { record: exported.record.to_string(), fields }
     }
+}
+
+/// A page of an export.
+#[derive(Serialize, ToSchema)]
+pub struct ExportPageJson {
+    /// Now.
+    exported: String,
+    #[serde(flatten)]
+    page: Items<ExportedJson>,
 }
 
 /// What `POST /v1/remove` takes.
@@ -194,13 +196,19 @@ fn set_item(item: SetItemJson) -> Result<SetItem, Failure> {
     Ok(SetItem { path, explicit, schema, input })
 }
 
-/// Lists and maps come as JSON, which is read here; the other types in their written form, which the engine reads.
+/// Lists and maps come as JSON and bytes as Base64, which are read here; the other types in their written form, which the engine reads.
+/// Where only the engine knows the field's type, it gets what the text is in each of these three.
 fn written(path: &FieldPath, expected: Option<Type>, text: String) -> Result<Input, Failure> {
     match expected {
-        Some(expected @ (Type::List | Type::Map)) => json::parse_input(expected, &text)
+        Some(expected @ (Type::List | Type::Map | Type::Bytes)) => json::parse_input(expected, &text)
             .map(Input::Typed)
             .map_err(|error| Refusal::bad_value(&path.to_string(), &error).into()),
-        _ => Ok(Input::Written(text)),
+        Some(_) => Ok(Input::Written { text, readings: Vec::new() }),
+        None => {
+            let types = [Type::List, Type::Map, Type::Bytes];
+            let readings = types.into_iter().filter_map(|each| json::parse_input(each, &text).ok()).collect();
+            Ok(Input::Written { text, readings })
+        }
     }
 }
 
@@ -291,13 +299,16 @@ async fn remove(State(api): State<Api>, Body(request): Body<RemoveRequest>) -> R
 /// Whole records with their values.
 #[utoipa::path(get, path = "/v1/export", tag = "records",
     params(("kind" = Option<String>, Query), ("limit" = Option<usize>, Query), ("after" = Option<String>, Query)),
-    responses((status = 200, body = Items<ExportedJson>), (status = "default", body = ErrorJson)))]
-async fn export(State(api): State<Api>, mut parameters: Parameters) -> Reply<Items<ExportedJson>> {
+    responses((status = 200, body = ExportPageJson), (status = "default", body = ErrorJson)))]
+async fn export(State(api): State<Api>, mut parameters: Parameters) -> Reply<ExportPageJson> {
     let kind = parameters.one("kind")?.map(|text| read_kind(&text)).transpose()?;
     let page = parameters.page()?;
     parameters.finish()?;
     match api.ask(Command::Export { kind, page }).await? {
-        Answer::Exported(listing) => Ok(Json(Items::of(listing))),
+        Answer::Exported(listing) => {
+            let exported = known_time(api.node().clock().now().wall);
+            Ok(Json(ExportPageJson { exported, page: Items::of(listing) }))
+        }
         _ => Err(unexpected("export")),
     }
 }

@@ -1,6 +1,6 @@
 //! `export`: everything, as one JSON document, on stdout or in a file of our own.
 //!
-//! The document is written page by page. A file appears under its name when it is whole, readable by its owner alone, and never in the
+//! The document is written page by page, as [`Document`] says. A file appears under its name when it is whole, readable by its owner alone, and never in the
 //! place of another.
 
 use std::{
@@ -15,9 +15,10 @@ use super::{
     Session,
     arguments::{self, Page},
     ending::{Done, Ending},
+    forms,
     listing::{Pages, Paging},
 };
-use crate::{client::Url, messages::Facts};
+use crate::{client::Url, export::Document, messages::Facts};
 
 pub(super) async fn export(session: &Session, args: arguments::Export) -> Done {
     let url = Url::new("/v1/export").with_some("kind", args.kind.as_deref());
@@ -47,26 +48,23 @@ pub(super) async fn export(session: &Session, args: arguments::Export) -> Done {
     screen.say("export-done", &facts)
 }
 
-/// Writes `{"items":[…]}`, a record a line, and says how many there were.
+/// Writes the document, and says how many records there were.
 async fn write_document(
     pages: &mut Pages<'_>,
     out: &mut impl Write,
     failed: impl Fn(io::Error) -> Ending,
 ) -> Done<u64> {
-    let mut records = 0;
     let mut items = pages.next().await?.unwrap_or_default();
-    out.write_all(b"{\"items\":[").map_err(&failed)?;
+    let mut document = Document::begin(out, &forms::text(&pages.about()["exported"])).map_err(&failed)?;
     loop {
-        for item in items {
-            let separator = if records == 0 { "\n" } else { ",\n" };
-            write!(out, "{separator}{item}").map_err(&failed)?;
-            records += 1;
+        for item in &items {
+            document.add(item).map_err(&failed)?;
         }
         match pages.next().await? {
             Some(next) => items = next,
             None => break,
         }
     }
-    out.write_all(b"\n]}\n").and_then(|()| out.flush()).map_err(&failed)?;
+    let (_, records) = document.end().map_err(failed)?;
     Ok(records)
 }

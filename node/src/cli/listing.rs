@@ -111,13 +111,15 @@ pub struct Pages<'a> {
     wanted: Option<u32>,
     after: Option<String>,
     begun: bool,
+    /// What the last page said beside its items.
+    about: Value,
 }
 
 impl<'a> Pages<'a> {
     /// The pages that `page` asks for.
     #[must_use]
     pub fn new(session: &'a Session, url: Url, paging: Paging, page: &Page) -> Self {
-        Self { session, url, paging, wanted: page.limit, after: page.after.clone(), begun: false }
+        Self { session, url, paging, wanted: page.limit, after: page.after.clone(), begun: false, about: Value::Null }
     }
 
     /// The items of the next page; none after the last.
@@ -142,7 +144,14 @@ impl<'a> Pages<'a> {
         if let Some(wanted) = &mut self.wanted {
             *wanted = wanted.saturating_sub(u32::try_from(items.len()).unwrap_or(u32::MAX));
         }
+        self.about = answer;
         Ok(Some(items))
+    }
+
+    /// What the last page said beside its items.
+    #[must_use]
+    pub const fn about(&self) -> &Value {
+        &self.about
     }
 
     /// The part that was asked for, out of the whole.

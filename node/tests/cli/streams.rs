@@ -88,7 +88,7 @@ fn a_file_of_everything_is_whole_and_its_owners_alone() {
     assert_eq!(String::from_utf8_lossy(&output.stdout), "2 records written to all.json.\n");
     let path = fake.folder().join("all.json");
     let written: Value = serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
-    assert_eq!(written["items"][1]["record"], "contact/you");
+    assert_eq!(written["records"][1]["record"], "contact/you");
     assert_eq!(path.metadata().unwrap().permissions().mode() & 0o777, 0o600);
     assert_eq!(std::fs::read_dir(fake.folder()).unwrap().count(), 2, "the home and the file, and no leftovers");
 }

@@ -89,6 +89,21 @@ impl Running {
         }
     }
 
+    /// Its first line; none if it ends without one.
+    ///
+    /// # Panics
+    /// When neither comes.
+    pub fn first_line(&mut self) -> Option<String> {
+        while !self.unread.contains(&b'\n') {
+            match self.pieces.recv_timeout(PATIENCE) {
+                Ok(piece) => self.unread.extend(piece),
+                Err(RecvTimeoutError::Disconnected) => return None,
+                Err(RecvTimeoutError::Timeout) => panic!("no line came: {}\n{}", self.line, self.complaints()),
+            }
+        }
+        Some(self.next_line())
+    }
+
     /// Its next line.
     ///
     /// # Panics
@@ -108,6 +123,12 @@ impl Running {
         self.take_until(&what, |unread| {
             unread.windows(part.len()).position(|window| window == part).map(|at| at + part.len())
         })
+    }
+
+    /// Its next line, if it is there already.
+    pub fn line_now(&mut self) -> Option<String> {
+        self.unread.extend(self.pieces.try_iter().flatten());
+        self.unread.contains(&b'\n').then(|| self.next_line())
     }
 
     /// Its next line that holds this.

@@ -12,7 +12,12 @@ macro_rules! on_both_engines {
     };
 }
 
+mod contract;
+mod faults;
+mod home;
 mod lending;
 mod records;
+mod roads;
+mod secrecy;
 mod strangers;
 mod taking_back;

@@ -24,7 +24,7 @@ fn field(node: &Node, path: &str) -> Value {
 fn a_value_has_the_type_that_was_said_or_known_and_never_a_guess(engine: Engine) {
     let world = World::new(engine);
     let alice = world.person("alice");
-    let rows: [(&str, &str, Value, &str); 12] = [
+    let rows: [(&str, &str, Value, &str); 14] = [
         ("thing/a/text=42", "thing/a/text", json!("42"), "text"),
         ("thing/a/int:integer=42", "thing/a/int", json!(42), "integer"),
         ("thing/a/big:integer=9007199254740993", "thing/a/big", json!("9007199254740993"), "integer"),
@@ -33,7 +33,9 @@ fn a_value_has_the_type_that_was_said_or_known_and_never_a_guess(engine: Engine)
         ("thing/a/day:date=2026-02-28", "thing/a/day", json!("2026-02-28"), "date"),
         ("thing/a/then:instant=2026-02-28T10:00:00+01:00", "thing/a/then", json!("2026-02-28T09:00:00Z"), "instant"),
         ("thing/a/raw:bytes=AAEC", "thing/a/raw", json!("AAEC"), "bytes"),
+        ("thing/a/raw=AP8=", "thing/a/raw", json!("AP8="), "bytes"),
         ("thing/a/list:list=[\"a\",1,true]", "thing/a/list", json!(["a", 1, true]), "list"),
+        ("thing/a/list=[2]", "thing/a/list", json!([2]), "list"),
         ("thing/a/map:map={\"b\":1,\"a\":\"x\"}", "thing/a/map", json!({"a": "x", "b": 1}), "map"),
         ("transaction/t1/amount=42.00", "transaction/t1/amount", json!("42"), "decimal"),
         ("contact/me/birthday=1980-01-02", "contact/me/birthday", json!("1980-01-02"), "date"),
@@ -52,6 +54,8 @@ fn a_value_has_the_type_that_was_said_or_known_and_never_a_guess(engine: Engine)
         ("thing/a/x:date=2026-02-30", "invalid"),
         ("transaction/t1/amount=12,50", "invalid"),
         ("thing/a/x:list=[[1]]", "invalid"),
+        ("thing/a/x:bytes=no Base64", "invalid"),
+        ("thing/a/raw=no Base64", "invalid"),
         ("thing/a/id=5", "usage"),
         ("Thing/a/x=5", "usage"),
         ("thing/a=5", "usage"),
