@@ -16,7 +16,6 @@ mod contract;
 mod faults;
 mod home;
 mod lending;
-mod records;
 mod roads;
 mod secrecy;
 mod strangers;
