@@ -111,17 +111,24 @@ mod tests {
         assert_eq!((dumpable, known, limit.rlim_cur, limit.rlim_max), (0, 0, 0, 0));
     }
 
-    #[test]
-    fn memory_that_was_freed_in_small_pieces_is_given_back() {
+    #[cfg(target_env = "gnu")]
+    /// Whether 51 MB, freed below one piece that stays, leave the process smaller by most of that.
+    fn is_given_back() -> bool {
         let pieces: Vec<Box<[u8; 512]>> = (0..100_000).map(|_| Box::new([1; 512])).collect();
-        let last = Box::new([1; 512]);
+        let last = Box::new([1_u8; 512]);
         let before = resident_bytes();
         drop(pieces);
         give_back_memory();
         let after = resident_bytes();
         drop(last);
-        // Other tests of this process take memory meanwhile, hence not all of the 51 MB is asked for.
-        assert!(after + 10_000_000 < before || cfg!(not(target_env = "gnu")), "{before} {after}");
+        after + 40_000_000 < before
+    }
+
+    #[test]
+    #[cfg(target_env = "gnu")]
+    fn memory_that_was_freed_in_small_pieces_is_given_back() {
+        // Other tests of this process take memory meanwhile, and hide it at times.
+        assert!((0..20).any(|_| is_given_back()));
     }
 
     #[test]
