@@ -8,6 +8,7 @@ pub mod binary;
 pub mod bytes;
 pub mod change;
 pub mod column;
+pub mod end_to_end;
 pub mod import;
 pub mod machine;
 pub mod measure;
@@ -29,12 +30,13 @@ pub const ENGINES: [EngineName; 2] = [EngineName::Sled, EngineName::Redb];
 type Workload = (&'static str, fn());
 
 /// All of them, quick ones first: long imports use up the disk's allowance, and what follows would be measured on a slow disk.
-const WORKLOADS: [Workload; 9] = [
+const WORKLOADS: [Workload; 10] = [
     ("W9", bytes::run),
     ("W10", binary::run),
     ("W1", read::run),
     ("W3", revoke::run),
     ("W2", change::run),
+    ("E2E", end_to_end::run),
     ("W8", column::run),
     ("W6", memory::run),
     ("W5", import::run),

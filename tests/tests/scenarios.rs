@@ -11,4 +11,5 @@ mod scenarios {
     mod reading;
     mod removing;
     mod revoking;
+    mod sizes;
 }

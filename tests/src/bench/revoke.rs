@@ -48,7 +48,9 @@ pub fn run() {
         for engine in ENGINES {
             let person = pair.person.moved_to(engine, &dir.at(&format!("{engine}-{others}")));
             let vendor = pair.vendor.copied();
-            crowds.push(Crowd { engine, others, pair: Pair::of(person, vendor), cases: Default::default() });
+            let mut pair = Pair::of(person, vendor);
+            pair.settle();
+            crowds.push(Crowd { engine, others, pair, cases: Default::default() });
         }
     }
     for engine in ENGINES {

@@ -1,0 +1,129 @@
+//! Sizes that do not depend on the machine: bytes on the wire, rows of a revocation, and what reading keeps at hand.
+
+use std::time::Duration;
+
+use allod_protocol::{
+    command::{Answer, Command, Mode, Outcome},
+    effect::Effect,
+    path::{FieldPath, Path, Selector},
+    refusal::Refusal,
+    relationship::Relationship,
+    tx::Tx,
+    value::Value,
+};
+use allod_tests::bench::{
+    bytes, change,
+    pair::{Pair, Who, column, grant, item, path, petname},
+    prepared,
+};
+
+const FIELD: &str = change::FIELD;
+
+fn get(pair: &mut Pair, path: &FieldPath) -> Outcome {
+    let paths = vec![Path::Field(path.clone())];
+    pair.command(Who::Vendor, Command::Get { paths, from: Some(prepared::owner()) })
+}
+
+fn value(outcome: Outcome) -> Value {
+    let Ok(Answer::Fields(mut fields)) = outcome else { panic!("{outcome:?}") };
+    fields.remove(0).value
+}
+
+fn set(pair: &mut Pair, text: &str) {
+    pair.command(Who::Person, Command::Set { items: vec![item(path(FIELD), text)] }).expect("it is set");
+}
+
+fn lent(pair: &mut Pair, selectors: Vec<Selector>) -> String {
+    let Ok(Answer::Granted(view)) = pair.command(Who::Person, grant(&petname(0), selectors, Mode::Follow)) else {
+        panic!("it is lent")
+    };
+    view.grant
+}
+
+#[test]
+fn a_changed_field_of_twenty_bytes_takes_two_messages_and_1650_bytes() {
+    let wire = bytes::of_one_change(&mut change::lent());
+    assert_eq!(wire.messages, 2);
+    assert!(wire.size_bytes <= 1_650, "{wire:?}");
+}
+
+#[test]
+fn a_revocation_writes_few_rows_and_none_of_anyone_else_whatever_was_lent() {
+    let single = Selector::Field(path(&format!("{}/amount", prepared::record(0))));
+    let mut sizes = Vec::new();
+    for selector in [single.clone(), column(prepared::COLUMN)] {
+        let mut pair = prepared::with_records(2_000, 20);
+        let others = prepared::relationships(&pair.person, (1..40).map(petname));
+        pair.person.commit(&others);
+        for other in 1..40 {
+            let (_, event) = pair.person.event_of(grant(&petname(other), vec![single.clone()], Mode::Follow));
+            pair.person.step(event);
+        }
+        let id = lent(&mut pair, vec![selector]);
+        let (_, event) = pair.person.event_of(Command::RevokeGrant { grant: id.clone() });
+        let (writes, _) = pair.person.handle(event);
+        pair.person.commit(&writes);
+        let (vault, mut dice) = (pair.person.vault(), rand_core::UnwrapErr(getrandom::SysRng));
+        let tx = Tx::new(pair.person.view(), &vault, &mut dice, pair.person.now());
+        let peer = Relationship::named(&tx, &petname(0)).unwrap();
+        let grant = allod_protocol::grant::Grant::named(&tx, &id).unwrap();
+        let ours = [*peer.id.as_bytes(), *peer.my_log.as_bytes(), *grant.id.as_bytes()];
+        for (key, _) in writes.writes() {
+            assert!(ours.iter().any(|id| key.windows(16).any(|part| part == id)), "a row of table {}", key[0] as char);
+        }
+        sizes.push((writes.len(), pair.person.last_commit().size_bytes));
+    }
+    assert_eq!(sizes[0].0, sizes[1].0, "as many rows for a column as for a field");
+    assert!(sizes.iter().all(|(rows, bytes)| *rows <= 9 && *bytes <= 1_800), "{sizes:?}");
+}
+
+#[test]
+fn what_is_at_hand_follows_every_change_that_reading_depends_on() {
+    let mut pair = change::lent();
+    let field = path(FIELD);
+    assert_eq!(value(get(&mut pair, &field)), Value::text("Lyon"));
+    set(&mut pair, "Brest");
+    assert_eq!(value(get(&mut pair, &field)), Value::text("Brest"), "a new version");
+
+    let second = lent(&mut pair, vec![Selector::Field(field.clone())]);
+    pair.command(
+        Who::Person,
+        Command::RevokePeer { peer: petname(0), selectors: vec![Selector::Field(field.clone())] },
+    )
+    .expect("all of it is taken back");
+    let refused = get(&mut pair, &field);
+    assert!(matches!(refused, Err(Refusal::TakenBack { .. })), "{second}: {refused:?}");
+
+    lent(&mut pair, vec![Selector::Field(field.clone())]);
+    assert_eq!(value(get(&mut pair, &field)), Value::text("Brest"), "lent again");
+    pair.command(Who::Vendor, Command::Rename { old: prepared::owner(), new: "a customer".to_owned() }).unwrap();
+    assert!(matches!(get(&mut pair, &field), Err(Refusal::NoPeer { .. })), "the old name leads nowhere");
+    pair.command(Who::Vendor, Command::Rename { old: "a customer".to_owned(), new: prepared::owner() }).unwrap();
+    assert_eq!(value(get(&mut pair, &field)), Value::text("Brest"));
+
+    // The vendor hears nothing for longer than the lease: only its own clock goes on.
+    pair.cut();
+    pair.settle();
+    pair.vendor.let_pass(Duration::from_secs(8 * 86_400));
+    let refused = ask_offline(&mut pair, &field);
+    assert!(matches!(refused, Err(Refusal::LeaseOver { .. })), "{refused:?}");
+}
+
+/// A read of the vendor's while nothing is carried.
+fn ask_offline(pair: &mut Pair, field: &FieldPath) -> Outcome {
+    let command = Command::Get { paths: vec![Path::Field(field.clone())], from: Some(prepared::owner()) };
+    let (_, event) = pair.vendor.event_of(command);
+    let reply = pair.vendor.step(event).into_iter().find_map(|effect| match effect {
+        Effect::Reply { outcome, .. } => Some(outcome),
+        _ => None,
+    });
+    reply.expect("it is answered at once")
+}
+
+#[test]
+fn a_shop_pairs_with_a_hundred_customers_in_an_hour() {
+    let mut pair = Pair::in_memory();
+    for number in 0..100 {
+        pair.meet(number);
+    }
+}
