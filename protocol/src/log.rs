@@ -10,7 +10,6 @@ use serde::{Deserialize, Serialize};
 use crate::{
     codec::Coded,
     id::LogId,
-    limits::CLOCK_AHEAD_MAX,
     relationship::Relationship,
     secret::StoredKey,
     store::StoreFault,
@@ -285,9 +284,6 @@ pub fn receive(tx: &mut Tx<'_>, relationship: &Relationship, entry: &WireEntry) 
     let plain =
         open(&body_key, Domain::EntryBody, &aad, &entry.body, Padding::Padme).map_err(|_| Misbehaviour::Forged)?;
     let wire = WireBody::decode(&plain).map_err(|_| Misbehaviour::Malformed)?;
-    if wire.at > tx.wall().after(CLOCK_AHEAD_MAX) {
-        return Err(Misbehaviour::FromTheFuture.into());
-    }
     let body = Body::decode(wire.kind, &wire.bytes).map_err(|_| Misbehaviour::Malformed)?;
     let payload = if entry.payload.is_empty() {
         None

@@ -78,8 +78,6 @@ class Holder:
             wire = decode(WIRE_BODY, plain)
         except Refused:
             raise Refused("malformed") from None
-        if wire["at"] > now + AHEAD_MS:
-            raise Refused("from_the_future")
         said = read_body(wire["kind"], wire["bytes"])
         if payload:
             payload = unseal(payload_key, "allod/entry-payload/1", entry_aad(b"payload", *place), payload, "padme")

@@ -164,12 +164,29 @@ fn a_clock_that_is_hours_ahead_is_refused_and_accepted_when_it_is_right() {
     world.run_for(Duration::from_secs(60));
     world.set(alice, "contact/me/city", "Lyon");
     world.run_for(Duration::from_secs(120));
-    assert_eq!(world.known_to(shop, "contact/me/city"), ["Paris"], "entries from the future are refused");
+    assert_eq!(
+        world.known_to(shop, "contact/me/city"),
+        ["Paris"],
+        "heads from the future are refused, and all that came with them"
+    );
     let before = world.steps;
     world.run_for(Duration::from_secs(7_200));
     assert!(world.steps - before < 20_000, "{} steps of two nodes that refuse each other", world.steps - before);
     world.set_clock_ahead(alice, 0);
     world.run_for(Duration::from_secs(600));
+    assert_eq!(world.text(shop, alice, "contact/me/city"), "Lyon");
+}
+
+#[test]
+fn what_was_written_while_the_clock_ran_ahead_arrives_as_soon_as_it_is_right() {
+    let (mut world, alice, shop, _) = lent(118);
+    world.set_clock_ahead(alice, 30 * 86_400_000);
+    world.run_for(Duration::from_secs(60));
+    world.set(alice, "contact/me/city", "Lyon");
+    world.run_for(Duration::from_secs(120));
+    assert_eq!(world.known_to(shop, "contact/me/city"), ["Paris"], "its head is from the future");
+    world.set_clock_ahead(alice, 0);
+    world.run_for(Duration::from_secs(300));
     assert_eq!(world.text(shop, alice, "contact/me/city"), "Lyon");
 }
 
