@@ -192,7 +192,7 @@ impl Messages {
                         arguments.set(name.clone(), self.word(&format!("purpose-{text}")));
                         continue;
                     }
-                    let typed = attribute == Some("try") && NAMES.contains(&name.as_ref());
+                    let typed = (attribute == Some("try") || TYPED.contains(&id)) && NAMES.contains(&name.as_ref());
                     FluentValue::from(if typed { for_shell(&plain(text)) } else { plain(text) })
                 }
                 Fact::Number(number) => FluentValue::from(*number),
@@ -205,6 +205,8 @@ impl Messages {
     }
 }
 
+/// Sentences that are themselves what to type next.
+const TYPED: [&str; 1] = ["pairing-next"];
 /// Facts that are typed again in what to try.
 const NAMES: [&str; 11] =
     ["peer", "name", "path", "selector", "record", "nearest", "id", "grant", "ask", "home", "file"];

@@ -75,7 +75,8 @@ impl ErrorJson {
 /// The HTTP status that goes with a code.
 const fn status(code: Code) -> StatusCode {
     match code {
-        Code::Usage | Code::Invalid | Code::TooLarge => StatusCode::BAD_REQUEST,
+        Code::Usage | Code::Invalid => StatusCode::BAD_REQUEST,
+        Code::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
         Code::NoGrant | Code::Revoked | Code::Expired | Code::LeaseOver | Code::Declined => StatusCode::FORBIDDEN,
         Code::NotFound => StatusCode::NOT_FOUND,
         Code::Conflict | Code::AlreadyExists => StatusCode::CONFLICT,
@@ -87,7 +88,13 @@ const fn status(code: Code) -> StatusCode {
 
 impl IntoResponse for Failure {
     fn into_response(self) -> Response {
-        (status(self.code), Json(ErrorJson::of(&self))).into_response()
+        // HTTP has words of its own for these two.
+        let status = match self.id {
+            "node-no-method" => StatusCode::METHOD_NOT_ALLOWED,
+            "node-too-slow" => StatusCode::REQUEST_TIMEOUT,
+            _ => status(self.code),
+        };
+        (status, Json(ErrorJson::of(&self))).into_response()
     }
 }
 

@@ -238,7 +238,7 @@ async fn a_body_is_taken_up_to_its_cap_and_no_further() {
             answer
         });
         let answer = timeout(PATIENCE, answer).await.unwrap().unwrap();
-        assert!(answer.starts_with("HTTP/1.1 400 ") && answer.contains("node-body-too-large"), "{answer}");
+        assert!(answer.starts_with("HTTP/1.1 413 ") && answer.contains("node-body-too-large"), "{answer}");
         stream = silent(&node.home.socket());
     }
 }

@@ -3,13 +3,14 @@
 //! Before anything leaves, the exact values stand on the screen: path, value, and under which selector. The purpose, the end and what
 //! enforces each rule stand beside them.
 
+use allod_protocol::limits::{LEASE_MAX, LEASE_MIN};
 use serde_json::{Value, json};
 
 use super::{
     Session,
     arguments::{self, GrantsAction},
     asking::{self, Consent},
-    ending::Done,
+    ending::{Done, Ending},
     forms,
     listing::{self, Listing, Paging},
     log,
@@ -36,6 +37,10 @@ pub(super) async fn grant(session: &Session, args: arguments::Grant) -> Done {
         request["mode"] = mode.into();
     }
     if let Some(lease) = forms::duration("--lease", args.lease.as_deref())? {
+        if !(LEASE_MIN..=LEASE_MAX).contains(&lease) {
+            let facts = Facts::none().number("least_s", LEASE_MIN.as_secs()).number("most_s", LEASE_MAX.as_secs());
+            return Err(Ending::usage("bad-lease", facts));
+        }
         request["lease_s"] = lease.as_secs().into();
     }
     if let Some(terms) = args.terms {
@@ -43,6 +48,8 @@ pub(super) async fn grant(session: &Session, args: arguments::Grant) -> Done {
     }
     let screen = &session.screen;
     if consent == Consent::Asked || !screen.is_json() {
+        // Nobody reads through a list of values for a peer who is not there.
+        session.get(&Url::new("/v1/peers").part(&args.peer)).await?;
         let preview = session.post(&Url::new("/v1/preview"), json!({ "selectors": args.selectors })).await?;
         let until = until.map_or(Value::Null, Value::from);
         show_leaving(screen, &args.peer, listing::items(&preview), &request["purpose"], &until, mode, consent)?;

@@ -76,7 +76,7 @@ pub fn command(lang: Lang) -> Command {
     );
     let verbs: Vec<String> = command.get_subcommands().map(|verb| verb.get_name().to_owned()).collect();
     let mut command = texts(command, "allod", messages)
-        .after_help(messages.word("help-first-steps"))
+        .after_help(format!("{}\n\n{}", messages.word("help-first-steps"), messages.word("help-exit-codes")))
         .subcommand_help_heading(messages.word("help-heading-commands"));
     for verb in verbs {
         command = command.mut_subcommand(verb.clone(), |command| {

@@ -112,10 +112,10 @@ pub(super) async fn accept(session: &Session, args: arguments::Accept) -> Done {
     if let Some(name) = args.name {
         request["name"] = name.into();
     }
+    let view = session.post(&Url::new("/v1/accept"), request).await?;
     if !session.screen.is_json() {
         session.screen.note(&session.screen.word("accept-calling"));
     }
-    let view = session.post(&Url::new("/v1/accept"), request).await?;
     let id = forms::text(&view["id"]);
     give_up_on_interrupt(session, &id);
     let view = await_stage(session, &id, "open", view).await?;

@@ -31,6 +31,7 @@ fn twenty_kills_of_either_node_lose_nothing_that_was_acknowledged(engine: Engine
         let victim_is_alice = round % 3 != 2;
         // Something is under way when it is killed: a program writes without a pause.
         let mut writer = alice.command(&["set", "contact/me/noise=1"]);
+        alice.does(&format!("set thing/t{round}/a=before"));
         let grant = lent(&alice.does(&format!("grant shop thing/t{round}/a --purpose care --yes")));
         alice.does(&format!("set thing/t{round}/a=value-{round} contact/me/city=city-{round}"));
         cities = round;
@@ -246,8 +247,8 @@ fn ctrl_c_in_the_middle_of_an_import_leaves_whole_records(engine: Engine) {
         text.push_str(&format!("2026-01-{:02};{row},50;payment {row}\n", row % 28 + 1));
     }
     fs::write(&file, text).unwrap();
-    let line = format!("import {} --kind transaction --json", file.display());
-    let mut importing = alice.begins(&line);
+    let line = format!("import {} --kind transaction", file.display());
+    let mut importing = alice.begins(&format!("{line} --json"));
     until("some of it is in", 60, || !importing.is_alive() || alice.does("status")["records"].as_u64() > Some(0));
     importing.signal("INT");
     let (exit, _) = importing.end();

@@ -32,8 +32,9 @@ fn hears_of_a_change(watching: &mut Running, peer: &str) {
 /// Waits until a command that watches does watch: a change of its own node's is its first event.
 fn watching(node: &Node) -> Running {
     let mut watching = node.begins("watch --json");
+    let mut ticks = 0..;
     eventually("it watches", 20, || {
-        node.does("set thing/tick/a=1");
+        node.does(&format!("set thing/tick/a={}", ticks.next().expect("they do not end")));
         watching.line_now()
     });
     thread::sleep(Duration::from_millis(100));
@@ -98,10 +99,8 @@ fn the_same_between_hosts_where_a_firewall_stands_in_the_way(engine: Engine) {
     let world = World::new(engine);
     let started = |name: &str, kind: &str, host: usize| {
         let mut node = world.home(name, kind);
-        node.listen = vec![
-            format!("/ip4/{}/udp/4001/quic-v1", network.address(host)),
-            format!("/ip4/{}/tcp/4001", network.address(host)),
-        ];
+        // TCP alone: to a firewall, a datagram between two ports that spoke lately is still the same conversation.
+        node.listen = vec![format!("/ip4/{}/tcp/4001", network.address(host))];
         node.inside = network.inside(host);
         node.started()
     };
