@@ -1,4 +1,4 @@
-//! Faults done on purpose to the real binary: kills, power cuts, full and broken disks.
+//! Faults done on purpose to the real binary: kills, power cuts, full and broken disks, damage, clocks, hostile peers, bad networks.
 //!
 //! A [`process::Node`] is the release binary in a home of its own, driven through its control socket alone by [`api::Api`]. What it
 //! acknowledges is noted outside it in an [`oracle::Oracle`], which knows after any fault what must still be there, what may be
@@ -6,14 +6,19 @@
 //! what it did, and says what it found as [`Findings`]: none is a pass.
 
 pub mod api;
+pub mod clock;
 pub mod damage;
 pub mod dice;
 pub mod disk;
+pub mod hostile;
 pub mod kill;
+pub mod network;
 pub mod oracle;
 pub mod pairing;
 pub mod power;
 pub mod process;
+pub mod raw;
+pub mod relay;
 pub mod workload;
 
 use std::path::PathBuf;

@@ -7,13 +7,28 @@ use std::{
     process::ExitCode,
 };
 
-use allod_tests::real::{ENGINES, Findings, Form, Plan, damage, disk, kill, power};
+use allod_tests::real::{ENGINES, Findings, Form, Plan, clock, damage, disk, hostile, kill, network, power, relay};
 
 type Family = (&'static str, fn(&Plan) -> Findings);
 
-const FAMILIES: &[Family] = &[("kill", kill::run), ("disk", disk::run), ("power", power::run), ("damage", damage::run)];
+const FAMILIES: &[Family] = &[
+    ("kill", kill::run),
+    ("disk", disk::run),
+    ("power", power::run),
+    ("damage", damage::run),
+    ("clock", clock::run),
+    ("hostile", hostile::run),
+    ("network", network::run),
+];
 
 fn main() -> ExitCode {
+    let given: Vec<String> = std::env::args().skip(1).collect();
+    if let [word, listen, dial, owner, seed] = &given[..]
+        && word == "relay"
+    {
+        relay::be(listen, dial, owner, number(seed));
+        return ExitCode::SUCCESS;
+    }
     let mut plan = Plan {
         form: Form::Short,
         seed: 1,

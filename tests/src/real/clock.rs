@@ -1,0 +1,138 @@
+//! Clocks that jump by years, forward and back, on either side, while nodes run and across their restarts.
+//!
+//! libfaketime moves the wall clock of one running node and leaves the clock that only counts alone, as an administrator or a dead battery does.
+//! Under a false clock a node keeps its own values, takes back what it lent at once and for good, and neither ends nor panics; with the
+//! clock put right both sides are level again in half a minute, and nothing that was taken back has come back.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    sync::{Mutex, PoisonError},
+};
+
+use super::{
+    Findings, Form, Plan,
+    kill::{LEVEL_WITHIN, begin, spoke_of_a_panic, verified},
+    oracle::{Oracle, read},
+    pairing::pair,
+    process::Node,
+    workload,
+};
+
+const LIBRARIES: [&str; 3] = [
+    "/usr/lib/x86_64-linux-gnu/faketime/libfaketimeMT.so.1",
+    "/usr/lib/aarch64-linux-gnu/faketime/libfaketimeMT.so.1",
+    "/usr/lib64/faketime/libfaketimeMT.so.1",
+];
+
+/// Jumps of both sides, by years and by an hour.
+#[must_use]
+pub fn run(plan: &Plan) -> Findings {
+    let Some(library) = LIBRARIES.iter().map(Path::new).find(|path| path.is_file()) else {
+        println!("clock: skipped, libfaketime is not at hand");
+        return Findings::new();
+    };
+    let jumps: &[&str] = match plan.form {
+        Form::Short => &["+3y", "-3y"],
+        Form::Soak => &["+3y", "-3y", "+15y", "-60y", "+1h", "-1h", "+200y"],
+    };
+    let engines = if plan.form == Form::Short { &plan.engines[..1] } else { &plan.engines[..] };
+    let mut findings = Findings::new();
+    for engine in engines {
+        for jump in jumps {
+            for who in ["lender", "holder"] {
+                let dir = plan.dir.join(format!("clock-{engine}-{who}-{jump}"));
+                let found = one(plan, engine, &dir, library, who == "lender", jump);
+                println!("clock {engine}: the {who}'s clock jumps by {jump}, and back; findings: {}", found.len());
+                findings.extend(found.into_iter().map(|what| format!("clock {engine}, {who} {jump}: {what}")));
+            }
+        }
+    }
+    findings
+}
+
+/// A node whose clock is what its file says.
+struct Clock(PathBuf);
+
+impl Clock {
+    fn of(node: &mut Node, library: &Path) -> Self {
+        let clock = Self(node.home.with_extension("clock"));
+        clock.set("+0");
+        let set = |name: &str, value: &str| (name.to_owned(), value.to_owned());
+        node.environment = vec![
+            set("LD_PRELOAD", &library.display().to_string()),
+            set("FAKETIME_TIMESTAMP_FILE", &clock.0.display().to_string()),
+            set("FAKETIME_NO_CACHE", "1"),
+            set("FAKETIME_DONT_FAKE_MONOTONIC", "1"),
+            set("DONT_FAKE_MONOTONIC", "1"),
+        ];
+        clock
+    }
+
+    fn set(&self, shift: &str) {
+        // Replaced whole: the node reads it at any moment.
+        let new = self.0.with_extension("new");
+        fs::write(&new, format!("{shift}\n")).and_then(|()| fs::rename(&new, &self.0)).expect("a file can be replaced");
+    }
+}
+
+fn one(plan: &Plan, engine: &str, dir: &Path, library: &Path, is_lender: bool, jump: &str) -> Findings {
+    let mut alice = Node::made(&plan.exe, &dir.join("alice"), "alice", engine);
+    let mut shop = Node::made(&plan.exe, &dir.join("shop"), "shop", engine);
+    let clock = Clock::of(if is_lender { &mut alice } else { &mut shop }, library);
+    alice.must_start();
+    shop.must_start();
+    let names = pair(&shop, &alice).expect("two running nodes pair");
+    let oracle = Mutex::new(Oracle::default());
+    let mut findings = Findings::new();
+    let set = |alice: &Node, path: &str| {
+        let content = oracle.lock().unwrap_or_else(PoisonError::into_inner).fresh(200);
+        workload::set(&alice.api(), path, content, &oracle).map_err(|fault| format!("{path} can't be set: {fault:?}"))
+    };
+    let revoke = |alice: &Node, grant: &str| {
+        workload::revoke(&alice.api(), grant, &oracle)
+            .map_err(|fault| format!("{grant} can't be taken back: {fault:?}"))
+    };
+    let compare = |alice: &Node| oracle.lock().unwrap_or_else(PoisonError::into_inner).compare(&alice.api(), true);
+    let level = |shop: &Node, within| {
+        oracle.lock().unwrap_or_else(PoisonError::into_inner).compare_holder(&shop.api(), &names.inviters, within)
+    };
+    let mut grants = Vec::new();
+    for path in ["note/stays/text", "note/before/text", "note/during/text", "note/after/text"] {
+        set(&alice, path).expect("a sound node writes");
+        grants.push(workload::grant(&alice.api(), &names.acceptors, path, &oracle).expect("a sound node lends"));
+    }
+    findings.extend(level(&shop, LEVEL_WITHIN));
+    findings.extend(revoke(&alice, &grants[1]).err());
+    findings.extend(level(&shop, LEVEL_WITHIN));
+
+    clock.set(jump);
+    findings.extend(set(&alice, "note/stays/text").err());
+    findings.extend(revoke(&alice, &grants[2]).err());
+    findings.extend(compare(&alice));
+    findings.extend(read(&shop.api(), "note/before/text", Some(&names.inviters)).is_ok().then(|| came_back("before")));
+    for node in [&mut alice, &mut shop] {
+        findings.extend(spoke_of_a_panic(node));
+        node.kill();
+        findings.extend(begin(node).err());
+    }
+    findings.extend(compare(&alice));
+    findings.extend(read(&shop.api(), "note/before/text", Some(&names.inviters)).is_ok().then(|| came_back("before")));
+    findings.extend(set(&alice, "note/stays/text").err());
+
+    clock.set("+0");
+    findings.extend(set(&alice, "note/stays/text").err());
+    findings.extend(revoke(&alice, &grants[3]).err());
+    findings.extend(level(&shop, LEVEL_WITHIN).into_iter().map(|what| format!("with the clock put right, {what}")));
+    findings.extend(compare(&alice));
+    for node in [&mut alice, &mut shop] {
+        findings.extend(verified(&node.api()).err());
+        findings.extend(spoke_of_a_panic(node));
+        findings.extend(node.stop().err().map(|ended| format!("it does not stop: {ended:?}")));
+    }
+    findings
+}
+
+fn came_back(which: &str) -> String {
+    format!("note/{which}/text was taken back and is read again")
+}

@@ -1,0 +1,502 @@
+//! Attacks from the network and from the control socket, while an honest pair goes on.
+//!
+//! A vendor's node is attacked on loopback in turn by connections that say nothing, half-open handshakes and junk of every kind, by
+//! libp2p peers that open streams, announce gigabytes and leave them open, by gossip in floods and with control messages that mean
+//! harm, and by callers of its control socket that dawdle. All the while a person's node, paired with it, changes a lent field, and the
+//! time is taken until the vendor reads it; so is the time of a call to the vendor's socket. Before and after is calm. What must hold: the
+//! node's memory stays under its bound, it neither ends nor panics, both times come back to calm in ten seconds, and nobody is let in.
+
+use std::{
+    io::{Read, Write},
+    net::{SocketAddr, TcpStream, UdpSocket},
+    os::unix::net::UnixStream,
+    path::Path,
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, AtomicU64, Ordering::Relaxed},
+    },
+    thread,
+    time::{Duration, Instant},
+};
+
+use serde_json::json;
+
+use super::{
+    Findings, Form, Plan,
+    api::{Api, items},
+    dice::Dice,
+    kill::{spoke_of_a_panic, verified},
+    oracle::read,
+    pairing::pair,
+    process::{Node, rss_bytes},
+    raw::{Raw, Rpc, Score, Speaks, frame},
+};
+
+/// Resident memory of a node under attack. Bytes.
+const RSS_MAX_BYTES: u64 = 256 << 20;
+/// Calm again by then.
+const RECOVERED_WITHIN: Duration = Duration::from_secs(10);
+/// A slow machine is no finding; one that answers nobody is.
+const HONEST_DEADLINE: Duration = Duration::from_secs(20);
+const PATH: &str = "contact/me/city";
+
+/// The attacks, one after the other.
+#[must_use]
+pub fn run(plan: &Plan) -> Findings {
+    raise_open_files();
+    let engine = plan.engines.first().map_or("sled", String::as_str);
+    let dir = plan.dir.join("hostile");
+    let mut alice = Node::made(&plan.exe, &dir.join("alice"), "alice", engine);
+    let mut shop = Node::made(&plan.exe, &dir.join("shop"), "shop", engine);
+    alice.must_start();
+    shop.must_start();
+    let names = pair(&shop, &alice).expect("two running nodes pair");
+    let body = json!({ "items": [{ "path": PATH, "text": "0" }] });
+    alice.api().post("/v1/set", &body).expect("a sound node writes");
+    let body = json!({ "peer": names.acceptors, "selectors": [PATH], "purpose": "DeliveryOfGoods" });
+    alice.api().post("/v1/grants", &body).expect("a sound node lends");
+    let before = picture(&shop.api());
+    let honest = Honest::begin(&alice.api(), &shop.api(), &names.inviters);
+    let watch = Watch::begin(shop.process().expect("the node runs"));
+    let lasts = Duration::from_secs(if plan.form == Form::Soak { 60 } else { 4 });
+    thread::sleep(lasts);
+    let calm = honest.take();
+    println!("hostile: calm: {calm}; resident {} MiB", watch.now() >> 20);
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
+    let runtime = runtime.expect("a runtime can be made");
+    let mut findings = Findings::new();
+    let target = Target { shop: &shop, seed: plan.seed, lasts, form: plan.form };
+    for (name, attack) in ATTACKS {
+        honest.take();
+        watch.reset();
+        let done = runtime.block_on(async { tokio::task::block_in_place(|| attack(&target)) });
+        let under = honest.take();
+        let began = Instant::now();
+        let recovered = honest.recovers(&calm);
+        println!(
+            "hostile: {name}: {done}; {under}; resident at most {} MiB; calm again after {:.1} s",
+            watch.most() >> 20,
+            began.elapsed().as_secs_f64()
+        );
+        if !recovered {
+            findings.push(format!("{name}: not as before within {RECOVERED_WITHIN:?}: {}", honest.take()));
+        }
+        if watch.most() > RSS_MAX_BYTES {
+            findings.push(format!("{name}: {} MiB resident", watch.most() >> 20));
+        }
+        findings.extend(spoke_of_a_panic(&shop));
+        if shop.api().get("/v1/status", &[]).is_err() {
+            findings.push(format!("{name}: the node does not answer any more: {}", shop.said()));
+            return findings;
+        }
+    }
+    drop(runtime);
+    findings.extend(honest.end());
+    let after = picture(&shop.api());
+    if before != after {
+        findings.push(format!("somebody was let in: before {before}, after {after}"));
+    }
+    findings.extend([&alice, &shop].into_iter().filter_map(|node| verified(&node.api()).err()));
+    for node in [&mut alice, &mut shop] {
+        findings.extend(node.stop().err().map(|ended| format!("it does not stop: {ended:?}")));
+    }
+    findings
+}
+
+/// What strangers can't change.
+fn picture(api: &Api) -> String {
+    let peers = api.get("/v1/peers", &[]).unwrap_or_default();
+    let peers: Vec<_> = items(&peers).iter().map(|peer| format!("{} {}", peer["peer"], peer["state"])).collect();
+    let status = api.get("/v1/status", &[]).unwrap_or_default();
+    let grants = api.get("/v1/grants", &[]).unwrap_or_default();
+    let grants: Vec<_> = items(&grants).iter().map(|grant| format!("{} {}", grant["grant"], grant["state"])).collect();
+    format!("{peers:?} {} {} {grants:?}", status["records"], status["fields"])
+}
+
+fn raise_open_files() {
+    let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
+    #[expect(unsafe_code, reason = "the standard library knows nothing of limits")]
+    // SAFETY: reads and writes `limit`, which outlives both calls, and this process's own limits.
+    unsafe {
+        if libc::getrlimit(libc::RLIMIT_NOFILE, &raw mut limit) == 0 {
+            limit.rlim_cur = limit.rlim_max;
+            libc::setrlimit(libc::RLIMIT_NOFILE, &raw const limit);
+        }
+    }
+}
+
+struct Target<'a> {
+    shop: &'a Node,
+    seed: u64,
+    lasts: Duration,
+    form: Form,
+}
+
+impl Target<'_> {
+    fn tcp(&self) -> SocketAddr {
+        SocketAddr::from(([127, 0, 0, 1], self.shop.port()))
+    }
+
+    fn address(&self) -> String {
+        format!("/ip4/127.0.0.1/tcp/{}", self.shop.port())
+    }
+
+    fn raws(&self, count: usize) -> (Vec<Raw>, Arc<Score>) {
+        let score = Arc::new(Score::default());
+        ((0..count).map(|_| Raw::at(&self.address(), Arc::clone(&score))).collect(), score)
+    }
+}
+
+type Attack = fn(&Target<'_>) -> String;
+
+const ATTACKS: &[(&str, Attack)] = &[
+    ("connections", connections),
+    ("datagrams", datagrams),
+    ("streams", streams),
+    ("frames", frames),
+    ("gossip", gossip),
+    ("gossip's control messages", gossip_control),
+    ("slow callers", slow_callers),
+];
+
+/// Ten thousand, with four kinds of first words; as many as the node leaves open stay open.
+fn connections(target: &Target<'_>) -> String {
+    let count = target.form.pick(2_500, 10_000);
+    let mut dice = Dice::seeded(target.seed).split(31);
+    let mut open = Vec::new();
+    let mut refused = 0;
+    for number in 0..count {
+        let Ok(mut stream) = TcpStream::connect_timeout(&target.tcp(), Duration::from_secs(5)) else {
+            refused += 1;
+            continue;
+        };
+        let _ = stream.set_write_timeout(Some(Duration::from_millis(200)));
+        let _ = match number % 5 {
+            0 => Ok(()),
+            // The first half of a handshake, as libp2p begins it.
+            1 => stream.write_all(b"\x13/multistream/1.0.0\n"),
+            2 => stream.write_all(b"\x13/multistream/1.0.0\n\x07/noise\n\x00"),
+            3 => stream.write_all(&[0xff; 600]),
+            _ => stream.write_all(&std::array::from_fn::<u8, 97, _>(|_| dice.next() as u8)),
+        };
+        open.push(stream);
+    }
+    let opened = open.len();
+    // Each says one byte now and then, as slowly as it can.
+    let until = Instant::now() + target.lasts;
+    while Instant::now() < until && !open.is_empty() {
+        open.retain_mut(|stream| {
+            let _ = stream.set_nonblocking(true);
+            let gone = matches!(stream.read(&mut [0; 64]), Ok(0))
+                || stream.write(&[0]).is_err_and(|error| error.kind() != std::io::ErrorKind::WouldBlock);
+            !gone
+        });
+        thread::sleep(Duration::from_millis(500));
+    }
+    format!("{opened} opened, {refused} refused, {} still open at the end", open.len())
+}
+
+/// Junk to the QUIC port: noise, and noise with the first bytes of a handshake.
+fn datagrams(target: &Target<'_>) -> String {
+    let mut dice = Dice::seeded(target.seed).split(32);
+    let socket = UdpSocket::bind(("127.0.0.1", 0)).expect("a socket can be bound");
+    let mut sent = 0u64;
+    let until = Instant::now() + target.lasts;
+    while Instant::now() < until {
+        let mut datagram: Vec<u8> = (0..1_200).map(|_| dice.next() as u8).collect();
+        match dice.below(4) {
+            0 => {}
+            // Long header, Initial, version 1, connection ids of eight bytes.
+            1 | 2 => datagram[..6].copy_from_slice(&[0xc3, 0, 0, 0, 1, 8]),
+            _ => datagram.truncate(dice.index(60)),
+        }
+        sent += u64::from(socket.send_to(&datagram, target.tcp()).is_ok());
+        if sent % 50 == 0 {
+            thread::sleep(Duration::from_millis(2));
+        }
+    }
+    format!("{sent} datagrams")
+}
+
+/// Peers that open streams and leave them: nothing said, lengths announced up to 4 GiB, a part of a frame.
+fn streams(target: &Target<'_>) -> String {
+    let (raws, score) = target.raws(target.form.pick(24, 150));
+    let mut dice = Dice::seeded(target.seed).split(33);
+    let until = Instant::now() + target.lasts;
+    while Instant::now() < until {
+        for raw in &raws {
+            let speaks = if dice.one_in(2) { Speaks::Pair } else { Speaks::Session };
+            let (bytes, hold) = match dice.below(6) {
+                0 => (Vec::new(), true),
+                1 => (u32::MAX.to_be_bytes().to_vec(), true),
+                2 => (u32::MAX.to_be_bytes().to_vec(), false),
+                3 => ((1u32 << 20).to_be_bytes().to_vec(), true),
+                4 => ([&60_000u32.to_be_bytes()[..], &[7; 30_000]].concat(), true),
+                _ => (vec![0, 0], true),
+            };
+            raw.write(speaks, bytes, hold);
+        }
+        thread::sleep(Duration::from_millis(20));
+    }
+    told(&score)
+}
+
+/// Whole frames of junk on both protocols, of all lengths, and a frame of the largest length now and then.
+fn frames(target: &Target<'_>) -> String {
+    let (raws, score) = target.raws(target.form.pick(24, 150));
+    let mut dice = Dice::seeded(target.seed).split(34);
+    let until = Instant::now() + target.lasts;
+    while Instant::now() < until {
+        for raw in &raws {
+            let speaks = if dice.one_in(2) { Speaks::Pair } else { Speaks::Session };
+            let length = match (speaks, dice.below(20)) {
+                (Speaks::Session, 0) => (1 << 20) - 100,
+                (Speaks::Session, 1..=4) => dice.index(60_000),
+                _ => dice.index(2_000),
+            };
+            // The first bytes of a true message: a version, a kind, then what would be a route.
+            let mut body = vec![0, 1, 0, (dice.below(6)) as u8];
+            body.resize_with(4 + length, || dice.next() as u8);
+            raw.write(speaks, frame(&body), false);
+        }
+        thread::sleep(Duration::from_millis(20));
+    }
+    told(&score)
+}
+
+/// Ten thousand hints a second, of the right length in the right topics, all different, and some of wrong ones.
+fn gossip(target: &Target<'_>) -> String {
+    let (raws, score) = target.raws(10);
+    let mut dice = Dice::seeded(target.seed).split(35);
+    let (mut hints, began) = (0u64, Instant::now());
+    while began.elapsed() < target.lasts {
+        for raw in &raws {
+            let mut rpc = Rpc::default();
+            for _ in 0..50 {
+                let topics = if dice.one_in(50) { 100 } else { 64 };
+                let topic = format!("/allod/mail/{:02}", dice.below(topics));
+                let length = if dice.one_in(200) { dice.index(900) } else { 512 };
+                let data: Vec<u8> = (0..length).map(|_| dice.next() as u8).collect();
+                rpc = rpc.publish(&topic, &data);
+            }
+            if raw.write(Speaks::Mesh, rpc.bytes(), true) {
+                hints += 50;
+            }
+        }
+        // Ten attackers with fifty hints each, twenty times a second.
+        thread::sleep(Duration::from_millis(50));
+    }
+    format!("{hints} hints, {} a second; {}", hints / began.elapsed().as_secs().max(1), told(&score))
+}
+
+/// Control messages that mean harm: endless backoffs, topics that nobody has, ids by the thousand.
+fn gossip_control(target: &Target<'_>) -> String {
+    let (raws, score) = target.raws(10);
+    let mut dice = Dice::seeded(target.seed).split(36);
+    let until = Instant::now() + target.lasts;
+    while Instant::now() < until {
+        for raw in &raws {
+            let topic = format!("/allod/mail/{:02}", dice.below(64));
+            let rpc = match dice.below(6) {
+                0 => Rpc::default().prune(&topic, u64::MAX),
+                1 => Rpc::default().prune("/nobody/has/this", u64::MAX / 1_000),
+                2 => (0..200).fold(Rpc::default(), |rpc, _| rpc.graft(&topic)),
+                3 => (0..200).fold(Rpc::default(), |rpc, number| rpc.subscribe(&format!("/junk/{number}"))),
+                4 => (0..64).fold(Rpc::default(), |rpc, number| rpc.subscribe(&format!("/allod/mail/{number:02}"))),
+                _ => {
+                    let mut dice = dice.split(5);
+                    Rpc::default().i_have(&topic, (0..1_500).map(move |_| std::array::from_fn(|_| dice.next() as u8)))
+                }
+            };
+            raw.write(Speaks::Mesh, rpc.bytes(), true);
+        }
+        thread::sleep(Duration::from_millis(20));
+    }
+    told(&score)
+}
+
+/// A thousand callers of the control socket, each with one byte now and then.
+fn slow_callers(target: &Target<'_>) -> String {
+    let count = target.form.pick(300, 1_000);
+    let socket = target.shop.api();
+    let mut open: Vec<(UnixStream, usize)> = Vec::new();
+    let (mut opened, mut cut) = (0, 0);
+    let head = b"POST /v1/set HTTP/1.1\r\nhost: allod\r\ncontent-length: 1000000\r\n\r\n{\"items\":[";
+    let until = Instant::now() + target.lasts;
+    while Instant::now() < until {
+        while open.len() < count {
+            let Some(stream) = connect(socket.socket()) else { break };
+            let _ = stream.set_nonblocking(true);
+            open.push((stream, 0));
+            opened += 1;
+        }
+        let before = open.len();
+        open.retain_mut(|(stream, at)| {
+            let byte = head.get(*at..=*at).unwrap_or(b" ");
+            *at += 1;
+            stream.write(byte).is_ok()
+        });
+        cut += before - open.len();
+        thread::sleep(Duration::from_millis(100));
+    }
+    format!("{opened} callers, {cut} cut off")
+}
+
+fn connect(path: &Path) -> Option<UnixStream> {
+    // A full backlog makes a blocking connect wait: that is the attacker's own time.
+    UnixStream::connect(path).ok()
+}
+
+fn told(score: &Score) -> String {
+    let [connected, cut, written, answered] =
+        [&score.connected, &score.cut, &score.written, &score.answered].map(|number| number.load(Relaxed));
+    format!("{connected} connections, {cut} cut off, {written} streams written, {answered} answered")
+}
+
+/// The honest pair at work.
+struct Honest {
+    seen: Arc<Mutex<Times>>,
+    stop: Arc<AtomicBool>,
+    threads: Vec<thread::JoinHandle<Findings>>,
+}
+
+/// Times of one phase.
+#[derive(Clone, Debug, Default)]
+struct Times {
+    calls: Vec<Duration>,
+    deliveries: Vec<Duration>,
+}
+
+impl std::fmt::Display for Times {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let of = |times: &[Duration]| format!("{} p50 {:.1} p99 {:.1} ms", times.len(), at(times, 50), at(times, 99));
+        write!(f, "calls {}, deliveries {}", of(&self.calls), of(&self.deliveries))
+    }
+}
+
+/// A percentile in milliseconds.
+fn at(times: &[Duration], percent: usize) -> f64 {
+    let mut sorted = times.to_vec();
+    sorted.sort_unstable();
+    let index = (sorted.len() * percent / 100).min(sorted.len().saturating_sub(1));
+    sorted.get(index).map_or(f64::NAN, |time| time.as_secs_f64() * 1_000.0)
+}
+
+impl Honest {
+    fn begin(alice: &Api, shop: &Api, alice_at_shop: &str) -> Self {
+        let (seen, stop) = (Arc::new(Mutex::new(Times::default())), Arc::new(AtomicBool::new(false)));
+        let calls = {
+            let (shop, seen, stop) = (shop.clone(), Arc::clone(&seen), Arc::clone(&stop));
+            thread::spawn(move || {
+                let mut findings = Findings::new();
+                while !stop.load(Relaxed) {
+                    let began = Instant::now();
+                    if let Err(fault) = shop.get("/v1/status", &[]) {
+                        findings.push(format!("an honest call failed: {fault:?}"));
+                        thread::sleep(Duration::from_millis(200));
+                    }
+                    seen.lock().unwrap_or_else(PoisonError::into_inner).calls.push(began.elapsed());
+                    thread::sleep(Duration::from_millis(15));
+                }
+                findings
+            })
+        };
+        let deliveries = {
+            let (alice, shop, name) = (alice.clone(), shop.clone(), alice_at_shop.to_owned());
+            let (seen, stop) = (Arc::clone(&seen), Arc::clone(&stop));
+            thread::spawn(move || deliver(&alice, &shop, &name, &seen, &stop))
+        };
+        Self { seen, stop, threads: vec![calls, deliveries] }
+    }
+
+    /// The times since the last look.
+    fn take(&self) -> Times {
+        std::mem::take(&mut *self.seen.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Waits until a second is as calm as the calm was, with room for what else the machine does.
+    fn recovers(&self, calm: &Times) -> bool {
+        let until = Instant::now() + RECOVERED_WITHIN;
+        let bound = |times: &[Duration]| (at(times, 99) * 3.0).max(500.0);
+        while Instant::now() < until {
+            self.take();
+            thread::sleep(Duration::from_secs(1));
+            let now = self.take();
+            let level = |now: &[Duration], calm: &[Duration]| !now.is_empty() && at(now, 90) <= bound(calm);
+            if level(&now.calls, &calm.calls) && level(&now.deliveries, &calm.deliveries) {
+                return true;
+            }
+        }
+        false
+    }
+
+    fn end(self) -> Findings {
+        self.stop.store(true, Relaxed);
+        self.threads.into_iter().flat_map(|thread| thread.join().expect("an honest thread does not panic")).collect()
+    }
+}
+
+fn deliver(alice: &Api, shop: &Api, name: &str, seen: &Mutex<Times>, stop: &AtomicBool) -> Findings {
+    let mut findings = Findings::new();
+    for number in 1u64.. {
+        if stop.load(Relaxed) {
+            break;
+        }
+        let text = format!("city {number}");
+        let began = Instant::now();
+        if let Err(fault) = alice.post("/v1/set", &json!({ "items": [{ "path": PATH, "text": text }] })) {
+            findings.push(format!("an honest write failed: {fault:?}"));
+            thread::sleep(Duration::from_millis(200));
+            continue;
+        }
+        while read(shop, PATH, Some(name)).ok().flatten().as_ref() != Some(&text) {
+            if began.elapsed() > HONEST_DEADLINE {
+                findings.push(format!("an honest change was not delivered in {HONEST_DEADLINE:?}"));
+                break;
+            }
+            thread::sleep(Duration::from_millis(3));
+        }
+        seen.lock().unwrap_or_else(PoisonError::into_inner).deliveries.push(began.elapsed());
+        thread::sleep(Duration::from_millis(40));
+    }
+    findings
+}
+
+/// Looks at a process's memory all the time.
+struct Watch {
+    process: u32,
+    most: Arc<AtomicU64>,
+    stop: Arc<AtomicBool>,
+}
+
+impl Watch {
+    fn begin(process: u32) -> Self {
+        let (most, stop) = (Arc::new(AtomicU64::new(0)), Arc::new(AtomicBool::new(false)));
+        let (highest, stopped) = (Arc::clone(&most), Arc::clone(&stop));
+        thread::spawn(move || {
+            while !stopped.load(Relaxed) {
+                highest.fetch_max(rss_bytes(process), Relaxed);
+                thread::sleep(Duration::from_millis(50));
+            }
+        });
+        Self { process, most, stop }
+    }
+
+    fn now(&self) -> u64 {
+        rss_bytes(self.process)
+    }
+
+    fn reset(&self) {
+        self.most.store(0, Relaxed);
+    }
+
+    fn most(&self) -> u64 {
+        self.most.load(Relaxed).max(self.now())
+    }
+}
+
+impl Drop for Watch {
+    fn drop(&mut self) {
+        self.stop.store(true, Relaxed);
+    }
+}

@@ -1,0 +1,261 @@
+//! A peer that keeps no rule: libp2p without limits, with streams and frames as the attacker makes them.
+
+use std::{io, time::Duration};
+
+use futures::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, StreamExt};
+use libp2p::{
+    Multiaddr, PeerId, StreamProtocol, Swarm, SwarmBuilder, noise, ping,
+    request_response::{self as rr, ProtocolSupport},
+    swarm::{NetworkBehaviour, SwarmEvent, dial_opts::DialOpts},
+    tcp, yamux,
+};
+use tokio::sync::mpsc;
+
+/// What goes over one stream.
+#[derive(Clone, Debug)]
+pub struct Written {
+    pub bytes: Vec<u8>,
+    /// Leave the stream open and say nothing more.
+    pub hold: bool,
+}
+
+/// Writes anything, reads to the end.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct AnyCodec;
+
+impl rr::Codec for AnyCodec {
+    type Protocol = StreamProtocol;
+    type Request = Written;
+    type Response = Vec<u8>;
+
+    async fn read_request<T: AsyncRead + Unpin + Send>(
+        &mut self,
+        _: &StreamProtocol,
+        _: &mut T,
+    ) -> io::Result<Written> {
+        Err(io::ErrorKind::Unsupported.into())
+    }
+
+    async fn read_response<T: AsyncRead + Unpin + Send>(
+        &mut self,
+        _: &StreamProtocol,
+        io: &mut T,
+    ) -> io::Result<Vec<u8>> {
+        let mut bytes = Vec::new();
+        io.take(1 << 20).read_to_end(&mut bytes).await?;
+        Ok(bytes)
+    }
+
+    async fn write_request<T: AsyncWrite + Unpin + Send>(
+        &mut self,
+        _: &StreamProtocol,
+        io: &mut T,
+        written: Written,
+    ) -> io::Result<()> {
+        io.write_all(&written.bytes).await?;
+        io.flush().await?;
+        if written.hold { std::future::pending().await } else { Ok(()) }
+    }
+
+    async fn write_response<T: AsyncWrite + Unpin + Send>(
+        &mut self,
+        _: &StreamProtocol,
+        _: &mut T,
+        _: Vec<u8>,
+    ) -> io::Result<()> {
+        Err(io::ErrorKind::Unsupported.into())
+    }
+}
+
+#[derive(NetworkBehaviour)]
+struct Attacker {
+    ping: ping::Behaviour,
+    pair: rr::Behaviour<AnyCodec>,
+    session: rr::Behaviour<AnyCodec>,
+    mesh: rr::Behaviour<AnyCodec>,
+}
+
+/// A protocol of the node's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Speaks {
+    Pair,
+    Session,
+    /// Gossip, with RPCs made by hand.
+    Mesh,
+}
+
+/// The attacker, on a task of its own.
+#[derive(Debug)]
+pub struct Raw {
+    orders: mpsc::Sender<(Speaks, Written)>,
+}
+
+/// What all attackers of a run did and got.
+#[derive(Debug, Default)]
+pub struct Score {
+    pub connected: std::sync::atomic::AtomicU64,
+    pub cut: std::sync::atomic::AtomicU64,
+    pub written: std::sync::atomic::AtomicU64,
+    /// Answers that were not empty.
+    pub answered: std::sync::atomic::AtomicU64,
+}
+
+impl Raw {
+    /// An attacker that connects, and connects again whenever it is cut off.
+    ///
+    /// # Panics
+    /// If libp2p can't be set up.
+    #[must_use]
+    pub fn at(address: &str, score: std::sync::Arc<Score>) -> Self {
+        let address: Multiaddr = address.parse().expect("an address of the test is one");
+        let (orders, mut taken) = mpsc::channel::<(Speaks, Written)>(64);
+        let mut swarm = swarm();
+        tokio::spawn(async move {
+            use std::sync::atomic::Ordering::Relaxed;
+            let mut node: Option<PeerId> = None;
+            let dial = |swarm: &mut Swarm<Attacker>| {
+                let _ = swarm.dial(DialOpts::unknown_peer_id().address(address.clone()).build());
+            };
+            dial(&mut swarm);
+            let mut again = tokio::time::interval(Duration::from_millis(250));
+            again.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+            loop {
+                tokio::select! {
+                    event = swarm.select_next_some() => match event {
+                        SwarmEvent::ConnectionEstablished { peer_id, .. } => {
+                            score.connected.fetch_add(1, Relaxed);
+                            node = Some(peer_id);
+                        }
+                        SwarmEvent::ConnectionClosed { .. } => {
+                            score.cut.fetch_add(1, Relaxed);
+                            node = None;
+                        }
+                        SwarmEvent::Behaviour(
+                            AttackerEvent::Pair(rr::Event::Message { message: rr::Message::Response { response, .. }, .. })
+                            | AttackerEvent::Session(rr::Event::Message { message: rr::Message::Response { response, .. }, .. }),
+                        ) if !response.is_empty() => drop(score.answered.fetch_add(1, Relaxed)),
+                        _ => {}
+                    },
+                    _ = again.tick(), if node.is_none() => dial(&mut swarm),
+                    order = taken.recv(), if node.is_some() => {
+                        let (Some((speaks, written)), Some(node)) = (order, node) else { return };
+                        let attacker = swarm.behaviour_mut();
+                        score.written.fetch_add(1, Relaxed);
+                        match speaks {
+                            Speaks::Pair => attacker.pair.send_request(&node, written),
+                            Speaks::Session => attacker.session.send_request(&node, written),
+                            Speaks::Mesh => attacker.mesh.send_request(&node, written),
+                        };
+                    }
+                }
+            }
+        });
+        Self { orders }
+    }
+
+    /// Writes to a new stream, as soon as the attacker is connected. False if it waits for that.
+    pub fn write(&self, speaks: Speaks, bytes: Vec<u8>, hold: bool) -> bool {
+        self.orders.try_send((speaks, Written { bytes, hold })).is_ok()
+    }
+}
+
+fn swarm() -> Swarm<Attacker> {
+    let exchanges = |name| {
+        let config =
+            rr::Config::default().with_max_concurrent_streams(10_000).with_request_timeout(Duration::from_secs(20));
+        rr::Behaviour::with_codec(AnyCodec, [(StreamProtocol::new(name), ProtocolSupport::Outbound)], config)
+    };
+    SwarmBuilder::with_new_identity()
+        .with_tokio()
+        .with_tcp(tcp::Config::default(), noise::Config::new, || {
+            let mut yamux = yamux::Config::default();
+            yamux.set_max_num_streams(4_000);
+            yamux
+        })
+        .expect("TCP is at hand")
+        .with_quic()
+        .with_behaviour(|_| Attacker {
+            ping: ping::Behaviour::default(),
+            pair: exchanges("/allod/pair/1"),
+            session: exchanges("/allod/session/1"),
+            mesh: exchanges("/meshsub/1.1.0"),
+        })
+        .expect("a behaviour has no way to fail")
+        .with_swarm_config(|config| config.with_idle_connection_timeout(Duration::from_secs(60)))
+        .build()
+}
+
+/// A frame as the protocol has it: its length, then the bytes.
+#[must_use]
+pub fn frame(body: &[u8]) -> Vec<u8> {
+    let length = u32::try_from(body.len()).expect("a frame is short");
+    [&length.to_be_bytes(), body].concat()
+}
+
+/// An RPC of gossipsub, in protobuf by hand.
+#[derive(Debug, Default)]
+pub struct Rpc(Vec<u8>);
+
+impl Rpc {
+    /// Wants a topic.
+    #[must_use]
+    pub fn subscribe(mut self, topic: &str) -> Self {
+        let body = [vec![1 << 3, 1], field(2, topic.as_bytes())].concat();
+        self.0.extend(field(1, &body));
+        self
+    }
+
+    /// A message without an author.
+    #[must_use]
+    pub fn publish(mut self, topic: &str, data: &[u8]) -> Self {
+        let body = [field(2, data), field(4, topic.as_bytes())].concat();
+        self.0.extend(field(2, &body));
+        self
+    }
+
+    /// `IHAVE` with this many invented ids.
+    #[must_use]
+    pub fn i_have(mut self, topic: &str, ids: impl Iterator<Item = [u8; 32]>) -> Self {
+        let ids: Vec<u8> = ids.flat_map(|id| field(2, &id)).collect();
+        let body = [field(1, topic.as_bytes()), ids].concat();
+        self.0.extend(field(3, &field(1, &body)));
+        self
+    }
+
+    /// `GRAFT`.
+    #[must_use]
+    pub fn graft(mut self, topic: &str) -> Self {
+        self.0.extend(field(3, &field(3, &field(1, topic.as_bytes()))));
+        self
+    }
+
+    /// `PRUNE` for as long as a number can say.
+    #[must_use]
+    pub fn prune(mut self, topic: &str, backoff: u64) -> Self {
+        let body = [field(1, topic.as_bytes()), vec![3 << 3], varint(backoff)].concat();
+        self.0.extend(field(3, &field(4, &body)));
+        self
+    }
+
+    /// On the wire.
+    #[must_use]
+    pub fn bytes(self) -> Vec<u8> {
+        [varint(self.0.len() as u64), self.0].concat()
+    }
+}
+
+fn field(number: u8, bytes: &[u8]) -> Vec<u8> {
+    [vec![number << 3 | 2], varint(bytes.len() as u64), bytes.to_vec()].concat()
+}
+
+fn varint(mut number: u64) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    loop {
+        let low = u8::try_from(number & 0x7f).expect("seven bits");
+        number >>= 7;
+        bytes.push(if number > 0 { low | 0x80 } else { low });
+        if number == 0 {
+            return bytes;
+        }
+    }
+}
