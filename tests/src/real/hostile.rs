@@ -38,6 +38,8 @@ const RSS_MAX_BYTES: u64 = 256 << 20;
 const RECOVERED_WITHIN: Duration = Duration::from_secs(10);
 /// A slow machine is no finding; one that answers nobody is.
 const HONEST_DEADLINE: Duration = Duration::from_secs(20);
+/// How much slower than in calm the slowest honest hundredth may be.
+const SLOWER_MAX: f64 = 2.0;
 const PATH: &str = "contact/me/city";
 
 /// The attacks, one after the other.
@@ -78,6 +80,12 @@ pub fn run(plan: &Plan) -> Findings {
             watch.most() >> 20,
             began.elapsed().as_secs_f64()
         );
+        let ratios = [under.calls_to(&calm), under.deliveries_to(&calm)];
+        println!("hostile: {name}: p99 to calm: calls {:.2}, deliveries {:.2}", ratios[0], ratios[1]);
+        // A shared machine decides nothing: the long form, run by hand, judges times.
+        if target.form == Form::Soak && ratios.iter().any(|ratio| ratio.is_nan() || *ratio >= SLOWER_MAX) {
+            findings.push(format!("{name}: honest work is slower by {ratios:.2?}"));
+        }
         if !recovered {
             findings.push(format!("{name}: not as before within {RECOVERED_WITHIN:?}: {}", honest.take()));
         }
@@ -365,6 +373,16 @@ struct Honest {
 struct Times {
     calls: Vec<Duration>,
     deliveries: Vec<Duration>,
+}
+
+impl Times {
+    fn calls_to(&self, calm: &Self) -> f64 {
+        at(&self.calls, 99) / at(&calm.calls, 99)
+    }
+
+    fn deliveries_to(&self, calm: &Self) -> f64 {
+        at(&self.deliveries, 99) / at(&calm.deliveries, 99)
+    }
 }
 
 impl std::fmt::Display for Times {

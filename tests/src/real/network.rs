@@ -98,8 +98,9 @@ impl Lab {
 
     /// Rules for what comes into a host.
     fn rules(&self, host: usize, rules: &str) {
-        let table =
-            format!("flush ruleset\ntable inet t {{ chain in {{ type filter hook input priority 0;\n{rules}\n}} }}\n");
+        let table = format!(
+            "flush ruleset\ntable inet t {{\nchain in {{\ntype filter hook input priority 0;\n{rules}\n}}\n}}\n"
+        );
         let mut nft = Command::new("ip");
         nft.args(["netns", "exec", &self.names[host], "nft", "-f", "-"]).stdin(Stdio::piped());
         let mut child = nft.spawn().expect("nft starts");
