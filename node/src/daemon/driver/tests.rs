@@ -25,6 +25,9 @@ use crate::{
     store::MemoryStore,
 };
 
+/// Far beyond what anything here takes: longer means that it never comes.
+const HUNG: Duration = Duration::from_secs(60);
+
 /// A store that counts its commits, and fails when it is told to.
 #[derive(Clone, Default)]
 struct Watched {
@@ -244,9 +247,12 @@ async fn a_store_is_counted_to_its_end_while_the_engine_works_and_while_nobody_a
     let left = || rig.store.pieces.lock().unwrap().len();
     assert!((1..endless).contains(&left()), "{} pieces are left when the first command is answered", left());
     rig.store.pieces.lock().unwrap().truncate(1_000);
-    while left() > 0 {
-        tokio::task::yield_now().await;
-    }
+    let counted = async {
+        while left() > 0 {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(HUNG, counted).await.expect("the count goes on");
     assert!(rig.door.ask(set()).await.is_ok());
 }
 
@@ -254,7 +260,8 @@ async fn a_store_is_counted_to_its_end_while_the_engine_works_and_while_nobody_a
 async fn a_count_that_finds_damage_ends_the_thread() {
     let fault = StoreFault::Damaged { detail: "rows are missing".to_owned() };
     let rig = Rig::counting([Ok(Counted::SoFar), Err(fault.clone())]);
-    assert_eq!(rig.end.await.unwrap(), Ended::Store(fault));
+    let ended = tokio::time::timeout(HUNG, rig.end).await.expect("the count goes on");
+    assert_eq!(ended.unwrap(), Ended::Store(fault));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
