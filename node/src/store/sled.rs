@@ -31,9 +31,9 @@ pub(super) const DATA_FILE: &str = "db";
 
 /// Pages that sled keeps in memory: with 4 or 64 MiB, reads among a million rows differ by less than a sixth. Bytes.
 const CACHE_BYTES: u64 = 16 * 1024 * 1024;
-/// Files up to this size are counted whenever they are opened: a tenth of a second. Bytes.
+/// Files up to this size are counted whenever they are opened, as redb's are checked. Bytes.
 const COUNTED_AT_OPEN_MAX_BYTES: u64 = 16 * 1024 * 1024;
-/// What a piece of the count reads, and up to one value more: a millisecond or two. Bytes.
+/// What a piece of the count reads, and up to one value more: whoever waits for it waits for no more than a full commit holds. Bytes.
 const PIECE_BYTES: usize = 256 * 1024;
 /// The row that says that this is a store of ours.
 const MARK_KEY: &[u8] = &[RESERVED_TABLE];
