@@ -50,7 +50,7 @@ pub fn control(bytes: &[u8]) {
         for expected in Type::ALL {
             if let Ok(value) = json::from_json(expected, &read) {
                 assert_eq!(Value::decode(&value.encode()).as_ref(), Ok(&value));
-                let shown = json::to_json(&value);
+                let shown = json::to_typed(&value);
                 assert_eq!(json::from_json(expected, &shown).as_ref(), Ok(&value), "{expected:?}");
             }
         }
