@@ -16,6 +16,7 @@ use crate::{
     daemon::{
         failure::{Failure, NodeRefusal},
         limits::CONFIG_MAX_BYTES,
+        vault_file::FILE as VAULT,
     },
     store::{EngineName, home::replace_file},
 };
@@ -117,8 +118,15 @@ impl Settings {
         let shown = path.display().to_string();
         let text = match read_small(&path) {
             Ok(text) => text,
+            // "There is none" would send its owner to make another, while the whole life is here.
+            Err(error) if error.kind() == io::ErrorKind::NotFound && home.join(VAULT).exists() => {
+                return Err(NodeRefusal::SettingsGone { path: shown }.into());
+            }
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 return Err(NodeRefusal::NoHome { home: home.display().to_string() }.into());
+            }
+            Err(error) if error.kind() == io::ErrorKind::InvalidData => {
+                return Err(NodeRefusal::BadSettings { path: shown, why: error.to_string() }.into());
             }
             Err(error) => return Err(NodeRefusal::HomeIo { path: shown, detail: error.to_string() }.into()),
         };
@@ -303,6 +311,23 @@ mod tests {
         let failure = read("format = 2\n[store]\nengine = \"postgresql\"\nfleet = true\n").unwrap_err();
         assert_eq!(failure, NodeRefusal::HomeNewer { version: 2 }.into());
         assert_eq!(failure.code, Code::Failed);
+    }
+
+    #[test]
+    fn a_home_without_settings_is_none_only_if_there_is_no_vault() {
+        let home = tempfile::tempdir().unwrap();
+        assert_eq!(Settings::load(home.path()).unwrap_err().id, "node-no-home");
+        fs::write(home.path().join(VAULT), "").unwrap();
+        let failure = Settings::load(home.path()).unwrap_err();
+        assert_eq!((failure.id, failure.code), ("node-settings-gone", Code::Damaged));
+    }
+
+    #[test]
+    fn settings_that_are_no_text_are_bad_settings() {
+        let home = tempfile::tempdir().unwrap();
+        fs::write(home.path().join(FILE), b"format = 1\nnode = \"\xff\"\n").unwrap();
+        let failure = Settings::load(home.path()).unwrap_err();
+        assert_eq!((failure.id, failure.code), ("node-bad-settings", Code::Usage));
     }
 
     #[test]

@@ -6,12 +6,15 @@
 //! damaged file becomes a fault, and after any fault the engine answers nothing but that fault again.
 
 mod caught;
+mod content;
 mod ending;
+mod former;
 pub mod home;
 mod memory;
 mod redb;
 mod sled;
 mod slices;
+mod tally;
 #[cfg(test)]
 mod tests;
 

@@ -40,6 +40,15 @@ pub trait View {
     fn scan(&self, prefix: &[u8], after: Option<&[u8]>, limit: usize) -> Result<Vec<Row>, StoreFault>;
 }
 
+/// How much of a store was counted since it was opened.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Counted {
+    /// A part.
+    SoFar,
+    /// As much as its last end calls for.
+    All,
+}
+
 /// A store: its view, and the one way to change it.
 pub trait Store: View + Send {
     /// Applies the batch, all or nothing, and returns when it is durable.
@@ -53,6 +62,15 @@ pub trait Store: View + Send {
     /// # Errors
     /// [`StoreFault::Damaged`] with what was found.
     fn check(&self) -> Result<(), StoreFault>;
+
+    /// Goes on with the count that an end in disorder calls for, by a piece that takes milliseconds: reads and commits find their turn
+    /// in between.
+    ///
+    /// # Errors
+    /// As [`Store::check`], once all is counted or as soon as something is seen.
+    fn count_on(&mut self) -> Result<Counted, StoreFault> {
+        Ok(Counted::All)
+    }
 
     /// Bytes on the disk.
     fn size_bytes(&self) -> u64;

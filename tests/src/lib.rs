@@ -2,7 +2,8 @@
 //!
 //! [`world::World`] runs whole worlds of nodes: the engine of the daemon with clocks, dice, disks and a network that one seed fixes.
 //! [`story`] says in whole sentences what people do in them. [`process`] types commands at the real binary and reads what it says;
-//! [`real`] puts it under faults; [`mod@bench`] measures it. [`attacker`] opens what it can of what fell into its hands.
+//! [`real`] puts it under faults; [`mod@bench`] measures it. [`attacker`] opens what it can of what fell into its hands, and [`fuzz`] is what
+//! fuzzers call.
 
 pub mod action;
 pub mod attack;
@@ -11,6 +12,7 @@ pub mod bench;
 pub mod dice;
 pub mod disk;
 pub mod fault;
+pub mod fuzz;
 pub mod inspect;
 pub mod invariant;
 pub mod life;

@@ -2,6 +2,7 @@
 
 mod scenarios {
     mod asking;
+    mod corpus;
     mod crashing;
     mod hostile;
     mod keeping;

@@ -61,15 +61,16 @@ pub(crate) fn told(told: Vec<Told>) -> Vec<ToldJson> {
     told.into_iter().map(ToldJson::from).collect()
 }
 
-/// A time as RFC 3339; `None` for a time that never comes.
+/// A time as RFC 3339, always with three digits of a second, so that times sort as texts; `None` for a time that never comes.
 pub(crate) fn time(at: Timestamp) -> Option<String> {
-    let micros = i64::try_from(at.as_millis()).ok()?.checked_mul(1_000)?;
-    Some(Moment::from_micros(micros)?.to_string())
+    let micros = i64::try_from(at.as_millis() / 1_000).ok()?.checked_mul(1_000_000)?;
+    let whole_second = Moment::from_micros(micros)?.to_string();
+    Some(format!("{}.{:03}Z", whole_second.strip_suffix('Z')?, at.as_millis() % 1_000))
 }
 
 /// A time that is always there. One beyond the year 9999 shows as the end of it.
 pub(crate) fn known_time(at: Timestamp) -> String {
-    time(at).unwrap_or_else(|| "9999-12-31T23:59:59Z".to_owned())
+    time(at).unwrap_or_else(|| "9999-12-31T23:59:59.999Z".to_owned())
 }
 
 /// A command that has nothing to say.
@@ -82,5 +83,21 @@ impl DoneJson {
     /// It is done.
     pub(crate) const fn done() -> Self {
         Self { done: true }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_sort_as_texts() {
+        let times: Vec<String> =
+            [1_795_507_200_000, 1_795_507_200_820, 1_795_507_200_822, 1_795_507_201_000, 1_795_507_260_001]
+                .map(|millis| time(Timestamp::from_millis(millis)).unwrap())
+                .to_vec();
+        assert_eq!(times[1], "2026-11-24T08:00:00.820Z");
+        assert!(times.is_sorted(), "{times:?}");
+        assert_eq!(time(Timestamp::NEVER), None);
     }
 }

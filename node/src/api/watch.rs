@@ -214,7 +214,7 @@ mod tests {
         ring.push(happening("revoked"));
         let (number, told) = ring.next(after).unwrap().unwrap();
         assert_eq!((number, told.event), (2, "revoked"));
-        assert_eq!(told.json, r#"{"event":"revoked","at":"1970-01-01T00:00:00Z","peer":"shop"}"#);
+        assert_eq!(told.json, r#"{"event":"revoked","at":"1970-01-01T00:00:00.000Z","peer":"shop"}"#);
         assert!(ring.next(number).unwrap().is_none());
     }
 

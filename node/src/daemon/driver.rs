@@ -30,7 +30,7 @@ use allod_protocol::{
     engine::Step,
     event::Event,
     refusal::Refusal,
-    store::{Batch, Overlay, Store, StoreFault, View},
+    store::{Batch, Counted, Overlay, Store, StoreFault, View},
     time::Now,
 };
 use rand_core::CryptoRng;
@@ -232,6 +232,7 @@ impl Driver {
                 tickets: HashMap::new(),
                 next_ticket: 0,
                 orders_first: true,
+                counted: Counted::SoFar,
             };
             // A panic has been reported by the hook, without what it says: here it only ends the process in order.
             let (ended, done) = catch_unwind(AssertUnwindSafe(|| running.run()))
@@ -257,12 +258,15 @@ struct Running {
     next_ticket: u64,
     /// Whose turn it is when both have something: neither starves the other.
     orders_first: bool,
+    /// Whether the store still looks itself through, after an unclean end.
+    counted: Counted,
 }
 
 enum Input {
     Order(Order),
     Network(NetworkEvent),
     Tick,
+    Idle,
     NobodyLeft,
     NetworkGone,
 }
@@ -315,6 +319,9 @@ impl Running {
 
     /// One batch: waits for an input, takes what else is there, commits, performs. Returns an order that is not the engine's.
     fn turn(&mut self) -> Result<Option<Order>, Ended> {
+        if self.counted == Counted::SoFar {
+            self.counted = self.driver.store.count_on()?;
+        }
         let mut together = Together::default();
         let mut next = Some(self.wait());
         let mut count = 0;
@@ -328,6 +335,7 @@ impl Running {
                 }
                 Input::Network(event) => self.driver.bridge.event(event, self.machine.is_some()),
                 Input::Tick => Some(Event::Tick),
+                Input::Idle => None,
                 Input::NobodyLeft => return Err(Ended::Stopped),
                 Input::NetworkGone => return Err(Ended::Network),
             };
@@ -506,6 +514,9 @@ impl Running {
             }
             if let Some(input) = self.waiting() {
                 return input;
+            }
+            if self.counted == Counted::SoFar {
+                return Input::Idle;
             }
             let sleep = wake_in.unwrap_or(SLEEP_MAX).min(SLEEP_MAX);
             let Self { orders, driver, runtime, .. } = self;

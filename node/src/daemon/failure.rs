@@ -56,6 +56,8 @@ refusals! {
     AlreadyRunning { process: Text } = "node-already-running", Conflict;
     /// The settings do not read.
     BadSettings { path: Text, why: Text } = "node-bad-settings", Usage;
+    /// The settings are gone, and the vault is there.
+    SettingsGone { path: Text } = "node-settings-gone", Damaged;
     /// The path of the control socket is longer than a socket's name may be.
     SocketPathTooLong { path: Text, most: Number } = "node-socket-path-too-long", Usage;
     /// Secrets of connections would be written to a file.

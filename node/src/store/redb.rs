@@ -1,9 +1,10 @@
 //! redb 4.6: one file, copy on write, a checksum on every page.
 //!
 //! Each commit is one transaction, durable when redb says so. Opened after an unclean end, redb walks the whole file, compares
-//! every checksum and falls back to the commit before, where the last one is torn: 0.4 s for a million rows. Its quick repair
-//! stays off, as it would skip that look and cost a second sync in each commit. After a clean end redb trusts the file, unless
-//! it is small enough to be checked at every open; [`Store::check`] does it on demand for any size.
+//! every checksum and falls back to the commit before, where the last one is torn: 0.4 s for a million rows. A last commit that was
+//! acknowledged and damaged later looks the same, so that a [`Tally`] counts commits beside the file. Quick repair stays off, as it
+//! would skip that look and cost a second sync in each commit. After a clean end redb trusts the file, unless it is small enough
+//! to be checked at every open; [`Store::check`] does it on demand for any size.
 
 use std::cell::RefCell;
 use std::fs;
@@ -14,6 +15,7 @@ use ::redb::{Database, ReadableDatabase, TableDefinition};
 use allod_protocol::store::{Batch, Row, Store, StoreFault, View};
 
 use super::caught::{Health, caught};
+use super::tally::Tally;
 use super::{ending, fault_of};
 
 /// The one file.
@@ -25,12 +27,16 @@ const CACHE_BYTES: usize = 16 * 1024 * 1024;
 const CHECKED_AT_OPEN_MAX_BYTES: u64 = 16 * 1024 * 1024;
 /// All rows. The number is the layout's version.
 const ROWS: TableDefinition<'_, &[u8], &[u8]> = TableDefinition::new("allod store 1");
+/// How many commits there were: the one row of its table.
+const COMMITS: TableDefinition<'_, (), u64> = TableDefinition::new("allod commits");
 
 /// The store in a file of redb's.
 pub(super) struct RedbStore {
     /// Taken by `drop` alone. In a cell because a check wants it whole.
     db: RefCell<Option<Database>>,
     path: PathBuf,
+    commits: u64,
+    tally: Tally,
     health: Health,
 }
 
@@ -38,7 +44,8 @@ impl RedbStore {
     /// Opens what is in `dir`, or makes it unless it `must_exist`.
     pub(super) fn open(dir: &Path, must_exist: bool) -> Result<Self, StoreFault> {
         let path = dir.join(DATA_FILE);
-        let db = caught(|| {
+        let tally = Tally::open(dir).map_err(|error| fault_of(&error))?;
+        let (db, commits) = caught(|| {
             let length_bytes = match fs::metadata(&path) {
                 Ok(metadata) => metadata.len(),
                 Err(error) if error.kind() == io::ErrorKind::NotFound && !must_exist => 0,
@@ -58,10 +65,14 @@ impl RedbStore {
                 transaction.open_table(ROWS).map_err(fault_in)?;
                 transaction.commit().map_err(fault_in)?;
             }
+            let commits = commits_in(&db)?;
+            if commits < tally.at_least() {
+                return Err(StoreFault::Damaged { detail: "the last commits are missing".to_owned() });
+            }
             ending::remove(dir).map_err(|error| fault_of(&error))?;
-            Ok(db)
+            Ok((db, commits))
         })?;
-        Ok(Self { db: RefCell::new(Some(db)), path, health: Health::default() })
+        Ok(Self { db: RefCell::new(Some(db)), path, commits, tally, health: Health::default() })
     }
 
     fn call<T>(&self, call: impl FnOnce(&mut Database) -> Result<T, StoreFault>) -> Result<T, StoreFault> {
@@ -100,8 +111,10 @@ impl Store for RedbStore {
         if batch.is_empty() {
             return Ok(());
         }
+        let commits = self.commits + 1;
         self.call(|db| {
             let transaction = db.begin_write().map_err(fault_in)?;
+            transaction.open_table(COMMITS).map_err(fault_in)?.insert((), commits).map_err(fault_in)?;
             {
                 let mut rows = transaction.open_table(ROWS).map_err(fault_in)?;
                 for (key, value) in batch.writes() {
@@ -112,7 +125,9 @@ impl Store for RedbStore {
                 }
             }
             transaction.commit().map_err(fault_in)
-        })
+        })?;
+        self.commits = commits;
+        self.health.run(|| self.tally.count(commits).map_err(|error| fault_of(&error)))
     }
 
     fn check(&self) -> Result<(), StoreFault> {
@@ -146,6 +161,16 @@ impl Drop for RedbStore {
             });
         }
     }
+}
+
+/// The count in the file; none in one that counted nothing yet.
+fn commits_in(db: &Database) -> Result<u64, StoreFault> {
+    let commits = match db.begin_read().map_err(fault_in)?.open_table(COMMITS) {
+        Ok(commits) => commits,
+        Err(::redb::TableError::TableDoesNotExist(_)) => return Ok(0),
+        Err(error) => return Err(fault_in(error)),
+    };
+    Ok(commits.get(()).map_err(fault_in)?.map_or(0, |count| count.value()))
 }
 
 /// What an error of redb's means.

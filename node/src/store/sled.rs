@@ -5,18 +5,25 @@
 //! directory is synced too. sled's timer is off, for it would write behind our back. That the data file is all there is to sync
 //! rests on [`slices`]: no row is long enough for a file of its own.
 //!
-//! sled panics over damage, or leaves out what it can't read. [`Health`] catches the first. Against the second each batch also
-//! writes a [`Mark`]: how many commits there were, which a clean end notes beside the log, so that a log without its end is known;
-//! and how many rows there are, which [`Store::check`] counts again.
+//! sled panics over damage, or leaves out what it can't read and overwrites it. [`Health`] catches the first. Against the second each
+//! batch also writes a [`Mark`]: how many commits there were, which a clean end notes beside the log and a [`Tally`] counts for all
+//! other ends, so that a log without its end is known; and the [`Content`] of all rows, which shows a log that lost a part of its
+//! middle. That is counted again at the open of a small store, and after an unclean end piece by piece while a large one is in use. Before
+//! sled opens its files they are read through, and if it opens them with less than was acknowledged, or not at all, [`Former`]
+//! puts them back.
 
 use std::fs::File;
 use std::io;
+use std::ops::Bound;
 use std::path::{Path, PathBuf};
 
-use allod_protocol::store::{Batch, Row, Store, StoreFault, View};
+use allod_protocol::store::{Batch, Counted, Row, Store, StoreFault, View};
 
 use super::caught::{Health, caught};
+use super::content::Content;
+use super::former::Former;
 use super::slices::{self, Head};
+use super::tally::Tally;
 use super::{RESERVED_TABLE, ending, fault_of, home};
 
 /// Where sled keeps its log, in its directory.
@@ -24,10 +31,14 @@ pub(super) const DATA_FILE: &str = "db";
 
 /// Pages that sled keeps in memory: with 4 or 64 MiB, reads among a million rows differ by less than a sixth. Bytes.
 const CACHE_BYTES: u64 = 16 * 1024 * 1024;
+/// Files up to this size are counted whenever they are opened, as redb's are checked. Bytes.
+const COUNTED_AT_OPEN_MAX_BYTES: u64 = 16 * 1024 * 1024;
+/// What a piece of the count reads, and up to one value more: whoever waits for it waits for no more than a full commit holds. Bytes.
+const PIECE_BYTES: usize = 256 * 1024;
 /// The row that says that this is a store of ours.
 const MARK_KEY: &[u8] = &[RESERVED_TABLE];
 /// How its rows are laid out.
-const LAYOUT: &[u8] = b"allod store 1";
+const LAYOUT: &[u8] = b"allod store 2";
 
 /// The store in a directory of sled's.
 pub(super) struct SledStore {
@@ -36,6 +47,9 @@ pub(super) struct SledStore {
     data: File,
     dir: PathBuf,
     mark: Mark,
+    tally: Tally,
+    /// How far the count after an unclean end is, until it has come to the end.
+    count: Option<Count>,
     health: Health,
 }
 
@@ -43,12 +57,32 @@ pub(super) struct SledStore {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 struct Mark {
     commits: u64,
-    rows: u64,
+    content: Content,
+}
+
+/// What was found up to a key.
+#[derive(Debug, Default)]
+struct Count {
+    last: Option<Vec<u8>>,
+    content: Content,
 }
 
 impl SledStore {
     /// Opens what is in `dir`, or makes it unless it `must_exist`.
     pub(super) fn open(dir: &Path, must_exist: bool) -> Result<Self, StoreFault> {
+        let former = Former::read(dir).map_err(|error| fault_of(&error))?;
+        match Self::try_open(dir, must_exist) {
+            Ok(store) => Ok(store),
+            Err(fault) => {
+                former.put_back();
+                Err(fault)
+            }
+        }
+    }
+
+    fn try_open(dir: &Path, must_exist: bool) -> Result<Self, StoreFault> {
+        let ended = ending::read(dir).map_err(|error| fault_of(&error))?;
+        let tally = Tally::open(dir).map_err(|error| fault_of(&error))?;
         let config = ::sled::Config::new()
             .path(dir)
             .cache_capacity(CACHE_BYTES)
@@ -66,13 +100,21 @@ impl SledStore {
                     Mark::default()
                 }
             };
-            if ending::read(dir).map_err(|error| fault_of(&error))?.is_some_and(|commits| commits != mark.commits) {
+            if ended.is_some_and(|commits| commits != mark.commits) || tally.at_least() > mark.commits {
                 return Err(damaged("the last commits are missing"));
             }
             db.flush().map_err(|error| fault_in(&error))?;
             Ok((db, data, mark))
         })?;
-        let store = Self { db: Some(db), data, dir: dir.to_owned(), mark, health: Health::default() };
+        let health = Health::default();
+        let mut store = Self { db: Some(db), data, dir: dir.to_owned(), mark, tally, count: None, health };
+        store.health.run(|| store.data.sync_all().map_err(|error| fault_of(&error)))?;
+        // After a clean end too: a read that the disk refused once may have left out a part of the middle.
+        if store.size_bytes() <= COUNTED_AT_OPEN_MAX_BYTES {
+            store.check()?;
+        } else if ended.is_none() {
+            store.count = Some(Count::default());
+        }
         store.health.run(|| store.sync_files().map_err(|error| fault_of(&error)))?;
         Ok(store)
     }
@@ -80,7 +122,6 @@ impl SledStore {
     /// An open may have made each of sled's files, and replaced its snapshot.
     fn sync_files(&self) -> io::Result<()> {
         File::open(self.dir.join("conf"))?.sync_all()?;
-        self.data.sync_all()?;
         home::sync_directory(&self.dir)?;
         ending::remove(&self.dir)
     }
@@ -92,13 +133,55 @@ impl SledStore {
 
 impl Mark {
     fn to_bytes(self) -> Vec<u8> {
-        [LAYOUT, &self.commits.to_be_bytes(), &self.rows.to_be_bytes()].concat()
+        [LAYOUT, &self.commits.to_be_bytes(), &self.content.to_bytes()].concat()
     }
 
     fn from_bytes(stored: &[u8]) -> Result<Self, StoreFault> {
-        let counts: Option<&[u8; 16]> = stored.strip_prefix(LAYOUT).and_then(|counts| counts.try_into().ok());
-        let counts = u128::from_be_bytes(*counts.ok_or_else(|| damaged("the store's mark is none of this version"))?);
-        Ok(Self { commits: (counts >> 64) as u64, rows: counts as u64 })
+        let counts = stored.strip_prefix(LAYOUT).and_then(<[u8]>::split_first_chunk::<8>);
+        counts
+            .and_then(|(commits, content)| Some((*commits, content.try_into().ok()?)))
+            .map(|(commits, content)| Self {
+                commits: u64::from_be_bytes(commits),
+                content: Content::from_bytes(content),
+            })
+            .ok_or_else(|| damaged("the store's mark is none of this version"))
+    }
+}
+
+impl Count {
+    /// Whether a key was counted.
+    fn is_past(&self, key: &[u8]) -> bool {
+        self.last.as_deref().is_some_and(|last| key <= last)
+    }
+
+    /// Reads on, by one piece.
+    fn go_on(&mut self, db: &::sled::Db, mark: Mark) -> Result<Counted, StoreFault> {
+        let from = self.last.take().map_or(Bound::Unbounded, Bound::Excluded);
+        let mut bytes = 0;
+        for row in db.range::<Vec<u8>, _>((from, Bound::Unbounded)) {
+            let (key, stored) = row.map_err(|error| fault_in(&error))?;
+            bytes += key.len() + stored.len();
+            if key.first() != Some(&RESERVED_TABLE) {
+                bytes += Head::read(&stored)?.value(&key, |slice| read(db, slice))?.len();
+                self.content.add(&key, &stored);
+            } else if let Some((owner, number)) = slices::slice_of(&key) {
+                let head = read(db, owner)?.ok_or_else(|| damaged("a slice belongs to no value"))?;
+                if number >= Head::read(&head)?.slices() {
+                    return Err(damaged("a slice lies beyond the end of its value"));
+                }
+            } else if Mark::from_bytes(&stored)? != mark {
+                return Err(damaged("the store's mark is an old one"));
+            }
+            if bytes >= PIECE_BYTES {
+                self.last = Some(key.to_vec());
+                return Ok(Counted::SoFar);
+            }
+        }
+        if self.content == mark.content {
+            Ok(Counted::All)
+        } else {
+            Err(damaged("rows are missing, or are not the latest"))
+        }
     }
 }
 
@@ -134,23 +217,25 @@ impl Store for SledStore {
             return Ok(());
         }
         let mut mark = Mark { commits: self.mark.commits + 1, ..self.mark };
+        let mut count = self.count.take();
         self.call(|db| {
             let mut writes = ::sled::Batch::default();
             for (key, value) in batch.writes() {
                 let new = value.map(|value| slices::rows_of(key, value)).unwrap_or_default();
                 // The look pays: sled counts a page into its cache when it is read. A million blind writes grew to 4 GB.
-                match read(db, key)? {
-                    Some(old) => {
-                        // Slices beyond the new ones, and the head if there is no new one.
-                        for number in new.len().saturating_sub(1)..Head::read(&old)?.slices() {
-                            writes.remove(slices::slice_key(key, number));
-                        }
-                        if new.is_empty() {
-                            writes.remove(key);
-                            mark.rows -= 1;
-                        }
+                let old = read(db, key)?;
+                for content in [Some(&mut mark.content), passed(&mut count, key)].into_iter().flatten() {
+                    old.iter().for_each(|old| content.take(key, old));
+                    new.first().iter().for_each(|(key, head)| content.add(key, head));
+                }
+                if let Some(old) = old {
+                    // Slices beyond the new ones, and the head if there is no new one.
+                    for number in new.len().saturating_sub(1)..Head::read(&old)?.slices() {
+                        writes.remove(slices::slice_key(key, number));
                     }
-                    None => mark.rows += u64::from(!new.is_empty()),
+                    if new.is_empty() {
+                        writes.remove(key);
+                    }
                 }
                 for (key, stored) in new {
                     writes.insert(key, stored);
@@ -163,28 +248,25 @@ impl Store for SledStore {
             self.data.sync_all().map_err(|error| fault_of(&error))
         })?;
         self.mark = mark;
-        Ok(())
+        self.count = count;
+        self.health.run(|| self.tally.count(mark.commits).map_err(|error| fault_of(&error)))
     }
 
     fn check(&self) -> Result<(), StoreFault> {
+        let mut count = Count::default();
         self.call(|db| {
-            let mut rows = 0;
-            for row in db.iter() {
-                let (key, stored) = row.map_err(|error| fault_in(&error))?;
-                if key.first() != Some(&RESERVED_TABLE) {
-                    Head::read(&stored)?.value(&key, |slice| read(db, slice))?;
-                    rows += 1;
-                } else if let Some((owner, number)) = slices::slice_of(&key) {
-                    let head = read(db, owner)?.ok_or_else(|| damaged("a slice belongs to no value"))?;
-                    if number >= Head::read(&head)?.slices() {
-                        return Err(damaged("a slice lies beyond the end of its value"));
-                    }
-                } else if Mark::from_bytes(&stored)? != self.mark {
-                    return Err(damaged("the store's mark is an old one"));
-                }
-            }
-            if rows == self.mark.rows { Ok(()) } else { Err(damaged("rows are missing")) }
+            while count.go_on(db, self.mark)? == Counted::SoFar {}
+            Ok(())
         })
+    }
+
+    fn count_on(&mut self) -> Result<Counted, StoreFault> {
+        let Some(mut count) = self.count.take() else { return Ok(Counted::All) };
+        let counted = self.call(|db| count.go_on(db, self.mark))?;
+        if counted == Counted::SoFar {
+            self.count = Some(count);
+        }
+        Ok(counted)
     }
 
     fn size_bytes(&self) -> u64 {
@@ -206,10 +288,19 @@ impl Drop for SledStore {
             // Without a note the next open takes the end for a crash, which loses nothing but time.
             let _ = caught(|| {
                 drop(db);
+                // Nor is there one before all was counted that the last end left open.
+                if self.count.is_some() {
+                    return Ok(());
+                }
                 ending::leave(&self.dir, self.mark.commits).map_err(|error| fault_of(&error))
             });
         }
     }
+}
+
+/// The count's content, if the count is past the key.
+fn passed<'a>(count: &'a mut Option<Count>, key: &[u8]) -> Option<&'a mut Content> {
+    count.as_mut().filter(|count| count.is_past(key)).map(|count| &mut count.content)
 }
 
 fn read(db: &::sled::Db, key: &[u8]) -> Result<Option<::sled::IVec>, StoreFault> {

@@ -3,9 +3,10 @@
 //! A page of sled that outgrows a quarter of a segment goes to a file of its own, which no sync of ours covers. A page holds up to
 //! 17 rows, so a row of 4 KiB leaves it at half of that. A longer value becomes a head, under the value's key, and slices in the
 //! reserved table, under that key and a number; they are written and removed in the batch of their head. A head begins with one
-//! byte: `WHOLE` and the value follows, `SLICED` and its length follows.
+//! byte: `WHOLE` and the value follows, `SLICED` and its length and a digest of it follow, so that a slice of an older value is known.
 
 use allod_protocol::store::{Row, StoreFault};
+use sha2::{Digest, Sha256};
 
 use super::RESERVED_TABLE;
 
@@ -18,12 +19,14 @@ const VALUE_MAX_BYTES: usize = STORED_MAX_BYTES * SLICES_MAX;
 
 const WHOLE: u8 = 0;
 const SLICED: u8 = 1;
+/// Of the digest of a long value. Bytes.
+const DIGEST_BYTES: usize = 16;
 
 /// What is stored under a key, as far as its own row tells.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Head<'a> {
     Whole(&'a [u8]),
-    Sliced { length_bytes: usize },
+    Sliced { length_bytes: usize, digest: [u8; DIGEST_BYTES] },
 }
 
 impl<'a> Head<'a> {
@@ -31,11 +34,10 @@ impl<'a> Head<'a> {
     pub(super) fn read(stored: &'a [u8]) -> Result<Self, StoreFault> {
         match stored.split_first() {
             Some((&WHOLE, value)) => Ok(Self::Whole(value)),
-            Some((&SLICED, length)) => length
-                .try_into()
-                .ok()
-                .map(u32::from_be_bytes)
-                .map(|length_bytes| Self::Sliced { length_bytes: length_bytes as usize })
+            Some((&SLICED, rest)) => rest
+                .split_first_chunk::<4>()
+                .and_then(|(length, digest)| Some((u32::from_be_bytes(*length), digest.try_into().ok()?)))
+                .map(|(length_bytes, digest)| Self::Sliced { length_bytes: length_bytes as usize, digest })
                 .filter(|head| (1..=SLICES_MAX).contains(&head.slices()))
                 .ok_or_else(|| damaged("the length of a long value is not one")),
             _ => Err(damaged("a row begins with neither of its marks")),
@@ -46,7 +48,7 @@ impl<'a> Head<'a> {
     pub(super) fn slices(&self) -> usize {
         match self {
             Self::Whole(_) => 0,
-            Self::Sliced { length_bytes } => length_bytes.div_ceil(STORED_MAX_BYTES),
+            Self::Sliced { length_bytes, .. } => length_bytes.div_ceil(STORED_MAX_BYTES),
         }
     }
 
@@ -56,20 +58,22 @@ impl<'a> Head<'a> {
         key: &[u8],
         mut read: impl FnMut(&[u8]) -> Result<Option<T>, StoreFault>,
     ) -> Result<Vec<u8>, StoreFault> {
-        let length_bytes = match self {
+        let (length_bytes, digest) = match self {
             Self::Whole(value) => return Ok(value.to_vec()),
-            Self::Sliced { length_bytes } => *length_bytes,
+            Self::Sliced { length_bytes, digest } => (*length_bytes, digest),
         };
         let mut value = Vec::new();
         for number in 0..self.slices() {
             let slice = read(&slice_key(key, number))?.ok_or_else(|| damaged("a slice of a long value is missing"))?;
             value.extend_from_slice(slice.as_ref());
         }
-        if value.len() == length_bytes {
-            Ok(value)
-        } else {
-            Err(damaged("a long value has another length than it should"))
+        if value.len() != length_bytes {
+            return Err(damaged("a long value has another length than it should"));
         }
+        if digest_of(&value) != *digest {
+            return Err(damaged("a long value is not the one that was stored"));
+        }
+        Ok(value)
     }
 }
 
@@ -80,7 +84,8 @@ pub(super) fn rows_of(key: &[u8], value: &[u8]) -> Vec<Row> {
     }
     assert!(value.len() <= VALUE_MAX_BYTES, "a value of {} bytes", value.len());
     let length_bytes = u32::try_from(value.len()).expect("just compared with a length below 32 bits");
-    let mut rows = vec![(key.to_vec(), [&[SLICED], length_bytes.to_be_bytes().as_slice()].concat())];
+    let head = [&[SLICED], length_bytes.to_be_bytes().as_slice(), &digest_of(value)].concat();
+    let mut rows = vec![(key.to_vec(), head)];
     rows.extend(
         value.chunks(STORED_MAX_BYTES).enumerate().map(|(number, slice)| (slice_key(key, number), slice.to_vec())),
     );
@@ -98,6 +103,10 @@ pub(super) fn slice_of(stored_key: &[u8]) -> Option<(&[u8], usize)> {
     let (&table, rest) = stored_key.split_first()?;
     let (key, number) = rest.split_last_chunk::<2>()?;
     (table == RESERVED_TABLE).then(|| (key, usize::from(u16::from_be_bytes(*number))))
+}
+
+fn digest_of(value: &[u8]) -> [u8; DIGEST_BYTES] {
+    *Sha256::digest(value).first_chunk().expect("a digest has 32 bytes")
 }
 
 fn damaged(detail: &str) -> StoreFault {
@@ -141,18 +150,29 @@ mod tests {
     }
 
     #[test]
+    fn a_slice_of_an_older_value_is_damage() {
+        let mut rows = stored(&[5; 9000]);
+        let older = stored(&[4; 9000]);
+        rows.insert(slice_key(KEY, 1), older[&slice_key(KEY, 1)].clone());
+        assert_eq!(read(&rows), Err(damaged("a long value is not the one that was stored")));
+    }
+
+    #[test]
     fn a_row_that_is_neither_whole_nor_sliced_is_damage() {
         for stored in [
             &[][..],
             &[2],
             &[SLICED],
             &[SLICED, 0, 0, 0],
-            &[SLICED, 0, 0, 0, 0],
-            &[SLICED, 255, 255, 255, 255],
+            &[SLICED, 0, 0, 0, 9],
             &[SLICED, 0, 0, 0, 9, 9],
+            &[&[SLICED, 0, 0, 0, 0][..], &[7; DIGEST_BYTES]].concat(),
+            &[&[SLICED, 255, 255, 255, 255][..], &[7; DIGEST_BYTES]].concat(),
+            &[&[SLICED, 0, 0, 0, 9][..], &[7; DIGEST_BYTES + 1]].concat(),
         ] {
             assert!(Head::read(stored).is_err(), "{stored:?}");
         }
+        assert!(Head::read(&[&[SLICED, 0, 0, 0, 9][..], &[7; DIGEST_BYTES]].concat()).is_ok());
     }
 
     #[test]

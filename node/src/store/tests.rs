@@ -3,6 +3,7 @@
 mod conformance;
 mod damage;
 mod durability;
+mod unclean;
 
 use std::fs;
 use std::path::Path;

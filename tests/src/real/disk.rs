@@ -47,6 +47,8 @@ const ANY: &[&str] = &[];
 const SMALL: &[&str] = &["vault.new", "ports.toml.new", "store/ended.new"];
 /// A read that is refused to the loader of programs is not the node's.
 const STORE: &[&str] = &["store/db", "store/store.redb"];
+/// What lies beside an engine's data; a star stands for the rest of a name.
+const BESIDE: &[&str] = &["store/conf", "store/commits", "store/ended", "store/snap*"];
 const NAMES: &str = "ftruncate,fallocate,rename,renameat,renameat2,unlink,unlinkat,mkdir,mkdirat";
 
 #[rustfmt::skip]
@@ -55,6 +57,7 @@ const WAYS: &[Way] = &[
     Way { name: "a refused write", calls: WRITES, what: "error=EIO", lasts: false, files: ANY },
     Way { name: "a refused sync", calls: SYNCS, what: "error=EIO", lasts: false, files: ANY },
     Way { name: "a refused read", calls: "pread64,preadv", what: "error=EIO", lasts: false, files: STORE },
+    Way { name: "a refused read beside the data", calls: "openat,read,pread64", what: "error=EIO", lasts: false, files: BESIDE },
     Way { name: "a refused change of names or lengths", calls: NAMES, what: "error=EIO", lasts: false, files: ANY },
     Way { name: "a small file that can't be written", calls: "write,openat", what: "error=ENOSPC", lasts: true, files: SMALL },
     Way { name: "death in a write", calls: WRITES, what: "signal=KILL", lasts: false, files: ANY },
@@ -176,11 +179,19 @@ pub fn told(outcomes: &BTreeMap<String, usize>) -> String {
 fn traced(way: &Way, home: &Path, rest: &[String]) -> Vec<String> {
     let mut under: Vec<String> = ["strace", "-f", "-qq", "-e", "signal=none"].map(str::to_owned).to_vec();
     under.extend(["-e".to_owned(), format!("trace={}", way.calls)]);
-    for name in way.files {
-        under.extend(["-P".to_owned(), home.join(name).display().to_string()]);
+    for path in way.files.iter().flat_map(|name| named(&home.join(name))) {
+        under.extend(["-P".to_owned(), path.display().to_string()]);
     }
     under.extend_from_slice(rest);
     under
+}
+
+/// The path itself, or those that begin so where it ends with a star.
+fn named(path: &Path) -> Vec<PathBuf> {
+    let text = path.to_str().expect("a path in UTF-8");
+    let Some(begin) = text.strip_suffix('*') else { return vec![path.to_owned()] };
+    let entries = path.parent().and_then(|dir| fs::read_dir(dir).ok()).into_iter().flatten().flatten();
+    entries.map(|entry| entry.path()).filter(|path| path.to_string_lossy().starts_with(begin)).collect()
 }
 
 fn copied(plan: &Plan, prepared: &Prepared, dir: &Path) -> Node {

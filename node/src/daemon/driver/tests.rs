@@ -25,6 +25,9 @@ use crate::{
     store::MemoryStore,
 };
 
+/// Far beyond what anything here takes: longer means that it never comes.
+const HUNG: Duration = Duration::from_secs(60);
+
 /// A store that counts its commits, and fails when it is told to.
 #[derive(Clone, Default)]
 struct Watched {
@@ -32,6 +35,8 @@ struct Watched {
     commits: Arc<AtomicUsize>,
     sizes: Arc<Mutex<Vec<usize>>>,
     fault: Arc<Mutex<Option<StoreFault>>>,
+    /// What the pieces of its count find; all is counted after them.
+    pieces: Arc<Mutex<VecDeque<Result<Counted, StoreFault>>>>,
 }
 
 impl View for Watched {
@@ -58,6 +63,10 @@ impl Store for Watched {
         self.inner.lock().unwrap().check()
     }
 
+    fn count_on(&mut self) -> Result<Counted, StoreFault> {
+        self.pieces.lock().unwrap().pop_front().unwrap_or(Ok(Counted::All))
+    }
+
     fn size_bytes(&self) -> u64 {
         self.inner.lock().unwrap().size_bytes()
     }
@@ -81,8 +90,13 @@ struct Rig {
 
 impl Rig {
     fn locked() -> Self {
+        Self::counting([])
+    }
+
+    /// Locked, over a store that finds this when it counts.
+    fn counting(pieces: impl IntoIterator<Item = Result<Counted, StoreFault>>) -> Self {
         let outside = tempfile::tempdir().unwrap();
-        let store = Watched::default();
+        let store = Watched { pieces: Arc::new(Mutex::new(pieces.into_iter().collect())), ..Watched::default() };
         let (events, network) = mpsc::channel(1_024);
         let (commands_in, commands) = mpsc::channel(1_024);
         let ring = Arc::new(Ring::new("run".to_owned()));
@@ -222,6 +236,32 @@ async fn a_step_that_panics_ends_the_thread_and_nobody_waits_for_ever() {
     let rig = Rig::open().await;
     assert_eq!(rig.door.ask(Command::CancelInvitations).await.unwrap_err().id, "node-engine-fault");
     assert!(matches!(rig.end.await.unwrap(), Ended::Engine(_)));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_store_is_counted_to_its_end_while_the_engine_works_and_while_nobody_asks() {
+    let endless = 1_000_000;
+    let rig = Rig::counting(std::iter::repeat_n(Ok(Counted::SoFar), endless));
+    rig.door.unlock(opener(&rig.script)).await.unwrap();
+    assert!(rig.door.ask(set()).await.is_ok());
+    let left = || rig.store.pieces.lock().unwrap().len();
+    assert!((1..endless).contains(&left()), "{} pieces are left when the first command is answered", left());
+    rig.store.pieces.lock().unwrap().truncate(1_000);
+    let counted = async {
+        while left() > 0 {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(HUNG, counted).await.expect("the count goes on");
+    assert!(rig.door.ask(set()).await.is_ok());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_count_that_finds_damage_ends_the_thread() {
+    let fault = StoreFault::Damaged { detail: "rows are missing".to_owned() };
+    let rig = Rig::counting([Ok(Counted::SoFar), Err(fault.clone())]);
+    let ended = tokio::time::timeout(HUNG, rig.end).await.expect("the count goes on");
+    assert_eq!(ended.unwrap(), Ended::Store(fault));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -26,7 +26,8 @@ fn value(number: u32) -> Vec<u8> {
     Sha256::digest(number.to_be_bytes()).iter().copied().cycle().take(length).collect()
 }
 
-fn fill(engine: EngineName, dir: &Path, rows: u32) {
+/// Fills a store; `killed` gets its files as they are while it is open, which is how a kill leaves them.
+fn fill(engine: EngineName, dir: &Path, killed: &Path, rows: u32) {
     let mut store = open(engine, dir, false).unwrap();
     for from in (0..rows).step_by(100) {
         let mut batch = Batch::new();
@@ -35,17 +36,18 @@ fn fill(engine: EngineName, dir: &Path, rows: u32) {
         }
         store.commit(&batch).unwrap();
     }
+    copy(dir, killed);
 }
 
 #[derive(Clone, Copy, Debug)]
-enum Damage {
+pub(super) enum Damage {
     Flip { at: u64, bit: u8 },
     Zeroes { at: u64 },
     Cut { length: u64 },
 }
 
 impl Damage {
-    fn apply(self, path: &Path) {
+    pub(super) fn apply(self, path: &Path) {
         let mut file = fs::File::options().read(true).write(true).open(path).unwrap();
         match self {
             Self::Flip { at, bit } => {
@@ -113,7 +115,7 @@ impl Outcomes {
     }
 }
 
-fn copy(from: &Path, to: &Path) {
+pub(super) fn copy(from: &Path, to: &Path) {
     fs::create_dir_all(to).unwrap();
     for entry in fs::read_dir(from).unwrap() {
         let entry = entry.unwrap();
@@ -125,22 +127,23 @@ fn copy(from: &Path, to: &Path) {
     }
 }
 
-/// As a child: all trials, on files that were closed once and on files that were opened again, when engines write anew.
+/// As a child: all trials, on files that were closed once, on files that were opened again, when engines write anew, and on files that
+/// were not closed.
 fn try_all(engine: EngineName, dir: &Path) -> Outcomes {
     let mut outcomes = Outcomes::default();
-    let sound = dir.join("sound");
-    fill(engine, &sound, ROWS);
-    for life in 0..2 {
-        for file in fs::read_dir(&sound).unwrap().map(|entry| entry.unwrap()).filter(|entry| entry.path().is_file()) {
+    let (sound, killed) = (dir.join("sound"), dir.join("killed"));
+    fill(engine, &sound, &killed, ROWS);
+    for (life, sound) in [("closed", &sound), ("opened again", &sound), ("killed", &killed)] {
+        for file in fs::read_dir(sound).unwrap().map(|entry| entry.unwrap()).filter(|entry| entry.path().is_file()) {
             for damage in Damage::all(file.metadata().unwrap().len()) {
                 let damaged = dir.join("damaged");
-                copy(&sound, &damaged);
+                copy(sound, &damaged);
                 damage.apply(&damaged.join(file.file_name()));
-                println!("life {life}, {:?}, {damage:?}: {:?}", file.file_name(), outcomes.read(engine, &damaged));
+                println!("{life}, {:?}, {damage:?}: {:?}", file.file_name(), outcomes.read(engine, &damaged));
                 fs::remove_dir_all(&damaged).unwrap();
             }
         }
-        drop(open(engine, &sound, true).unwrap());
+        drop(open(engine, sound, true).unwrap());
     }
     println!("{outcomes:?}");
     outcomes
