@@ -18,7 +18,6 @@ pub mod pairing;
 pub mod power;
 pub mod process;
 pub mod raw;
-pub mod relay;
 pub mod workload;
 
 use std::path::PathBuf;

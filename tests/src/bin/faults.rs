@@ -7,7 +7,7 @@ use std::{
     process::ExitCode,
 };
 
-use allod_tests::real::{ENGINES, Findings, Form, Plan, clock, damage, disk, hostile, kill, network, power, relay};
+use allod_tests::real::{ENGINES, Findings, Form, Plan, clock, damage, disk, hostile, kill, network, power};
 
 type Family = (&'static str, fn(&Plan) -> Findings);
 
@@ -22,13 +22,6 @@ const FAMILIES: &[Family] = &[
 ];
 
 fn main() -> ExitCode {
-    let given: Vec<String> = std::env::args().skip(1).collect();
-    if let [word, listen, dial, owner, seed] = &given[..]
-        && word == "relay"
-    {
-        relay::be(listen, dial, owner, number(seed));
-        return ExitCode::SUCCESS;
-    }
     let mut plan = Plan {
         form: Form::Short,
         seed: 1,
