@@ -16,7 +16,7 @@ mod waits;
 
 use std::{collections::BTreeSet, time::Duration};
 
-use allod_crypto::Vault;
+use allod_crypto::{SecretKey, Vault};
 use rand_core::CryptoRng;
 
 use crate::{
@@ -96,8 +96,8 @@ struct Live {
     listening: Vec<String>,
     links: BTreeSet<u64>,
     next_errand: u64,
-    /// The mailbox of a node that does not carry: drawn at each start.
-    mailbox: u8,
+    /// Which mailbox topics are listened to; none before the first time.
+    subscribed: Option<u64>,
     /// There may be jobs in the store.
     jobs: bool,
     hints_stale: bool,
@@ -131,8 +131,7 @@ impl Engine {
         now: Now,
         dice: &mut dyn CryptoRng,
     ) -> Result<(Self, Step), StoreFault> {
-        let mut mailbox = [0];
-        dice.fill_bytes(&mut mailbox);
+        let hints = Hints::new(SecretKey::random(dice));
         let live = Live {
             settings,
             sessions: Sessions::default(),
@@ -143,11 +142,11 @@ impl Engine {
             at_hand: AtHand::default(),
             heard: Vec::new(),
             uses: Uses::default(),
-            hints: Hints::default(),
+            hints,
             listening: Vec::new(),
             links: BTreeSet::new(),
             next_errand: 1,
-            mailbox: mailbox[0] % MAILBOXES,
+            subscribed: None,
             jobs: true,
             hints_stale: true,
             rotation: Rotation::Idle,
@@ -408,6 +407,7 @@ impl Live {
             self.ends_at = holding::end_what_is_over(tx)?;
         }
         self.hints_stale = self.hints.refresh(tx)?;
+        self.subscribe_also_there(tx);
         if self.next_rekey <= tx.now.running {
             self.next_rekey = tx.now.running + rekey::LOOK_EVERY;
             for id in self.sessions.relationships() {
@@ -467,13 +467,9 @@ impl Live {
     }
 
     fn listening(&mut self, tx: &mut Tx<'_>, addresses: Vec<String>) -> Result<(), Stop> {
-        let first = self.listening.is_empty();
         let changed = self.listening != addresses;
         self.listening = addresses;
-        if first || changed {
-            let topics = if self.settings.carrier { (0..MAILBOXES).collect() } else { vec![self.mailbox] };
-            tx.effect(Effect::Subscribe { topics });
-        }
+        self.subscribe(tx);
         if changed {
             for id in self.sessions.relationships() {
                 if let Some(relationship) = Relationship::find(tx, id)? {
@@ -482,6 +478,23 @@ impl Live {
             }
         }
         Ok(())
+    }
+
+    /// Listens to the mailboxes that our peers were told: all of them if we carry for others.
+    fn subscribe(&mut self, tx: &mut Tx<'_>) {
+        let wanted = if self.settings.carrier { u64::MAX } else { self.hints.mailboxes() };
+        if self.subscribed != Some(wanted) {
+            self.subscribed = Some(wanted);
+            let topics = (0..MAILBOXES).filter(|topic| wanted >> topic & 1 == 1).collect();
+            tx.effect(Effect::Subscribe { topics });
+        }
+    }
+
+    /// The same where a peer is new, unless the network is yet to come up.
+    fn subscribe_also_there(&mut self, tx: &mut Tx<'_>) {
+        if self.subscribed.is_some() {
+            self.subscribe(tx);
+        }
     }
 
     /// Where others can dial us: what we listen on, without loopback if there is anything else.
@@ -494,12 +507,20 @@ impl Live {
         chosen.into_iter().take(ADDRESSES_MAX).cloned().collect()
     }
 
-    /// What we tell this peer of ourselves.
-    fn profile(&self, relationship: Option<&Relationship>) -> Profile {
-        let mailbox = match relationship {
-            Some(relationship) if self.settings.carrier => relationship.mailbox,
-            _ => self.mailbox,
-        };
+    /// What we tell this peer of ourselves. No two peers are told one mailbox but by chance: it would tell them that we are the same.
+    fn profile(&self, relationship: &Relationship) -> Profile {
+        let mailbox = if self.settings.carrier { relationship.mailbox } else { self.hints.mailbox(relationship.id) };
+        self.profile_with(mailbox)
+    }
+
+    /// What a stranger is told who pairs: nobody hints before both sides confirmed, and then it hears of its mailbox.
+    fn first_profile(&self, tx: &mut Tx<'_>) -> Profile {
+        let mut mailbox = [0];
+        tx.dice.fill_bytes(&mut mailbox);
+        self.profile_with(mailbox[0] % MAILBOXES)
+    }
+
+    fn profile_with(&self, mailbox: u8) -> Profile {
         Profile { name: self.settings.name.clone(), kind: self.settings.kind, addresses: self.reachable(), mailbox }
     }
 
@@ -573,7 +594,7 @@ impl Live {
             tx.effect(Effect::Refuse { exchange });
             return Ok(());
         };
-        let profile = self.profile(None);
+        let profile = self.first_profile(tx);
         match self.pairings.request(tx, link, request, &profile)? {
             PairingWork::Answer(answer) => {
                 tx.effect(Effect::Answer { exchange, message: Message::Bytes(answer.encode()) });
@@ -604,7 +625,7 @@ impl Live {
     fn answered(&mut self, tx: &mut Tx<'_>, errand: u64, bytes: &[u8]) -> Result<(), Stop> {
         if let Some(id) = self.pairings.take_errand(errand) {
             let answer = PairAnswer::decode(bytes).unwrap_or(PairAnswer::Failed);
-            let profile = self.profile(None);
+            let profile = self.first_profile(tx);
             let work = self.pairings.answered(tx, id, answer, &profile)?;
             self.pairing_work(tx, id, work);
             return Ok(());

@@ -8,7 +8,7 @@ use std::{
     time::Duration,
 };
 
-use allod_crypto::SecretKey;
+use allod_crypto::{SecretKey, hmac16};
 
 use crate::{
     command::PeerState,
@@ -24,7 +24,7 @@ use crate::{
 const PAGE: usize = 250;
 
 /// The tags that mean us.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Hints {
     /// By the place in `peers`: three tags of a hundred thousand relationships are most of what a node at rest has in memory.
     tags: HashMap<[u8; 16], u32>,
@@ -34,9 +34,40 @@ pub struct Hints {
     cursor: Option<Option<RelationshipId>>,
     sent: BTreeMap<RelationshipId, Duration>,
     followed: BTreeMap<RelationshipId, Duration>,
+    /// Drawn at each start: which mailbox each peer is told follows from it.
+    mailbox_key: SecretKey,
+    /// Those of all relationships that were met in this run, a bit each.
+    mailboxes: u64,
 }
 
 impl Hints {
+    /// Knows nobody yet.
+    #[must_use]
+    pub fn new(mailbox_key: SecretKey) -> Self {
+        Self {
+            tags: HashMap::new(),
+            peers: Vec::new(),
+            day: None,
+            cursor: None,
+            sent: BTreeMap::new(),
+            followed: BTreeMap::new(),
+            mailbox_key,
+            mailboxes: 0,
+        }
+    }
+
+    /// The mailbox of one relationship in this run, which has nothing to do with that of any other.
+    #[must_use]
+    pub fn mailbox(&self, id: RelationshipId) -> u8 {
+        hmac16(&self.mailbox_key, &[b"mailbox", id.as_bytes()])[0] % hint::MAILBOXES
+    }
+
+    /// The mailboxes of all relationships, a bit each.
+    #[must_use]
+    pub const fn mailboxes(&self) -> u64 {
+        self.mailboxes
+    }
+
     /// Computes some more tags, and starts over on a new day. `true` if there is more to do.
     ///
     /// # Errors
@@ -69,6 +100,7 @@ impl Hints {
         let from_inviter = side == Side::Scanner;
         let place = u32::try_from(self.peers.len()).expect("no disk holds four billion relationships");
         self.peers.push(id);
+        self.mailboxes |= 1 << self.mailbox(id);
         for day in today.saturating_sub(1)..=today + 1 {
             self.tags.insert(hint::tag(key, day, from_inviter), place);
         }

@@ -11,8 +11,11 @@ mod claims {
     mod c07_never_back;
     mod c08_once;
     mod c09_no_misbinding;
+    mod c11_one_form;
+    mod c12_nothing_in_common;
     mod c13_no_plaintext_anywhere;
     mod c14_removed_and_rotated;
     mod c15_junk_hints;
     mod measured;
+    mod planted;
 }

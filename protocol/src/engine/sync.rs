@@ -101,10 +101,10 @@ impl Live {
 
     /// Tells what changed of ourselves since this peer was last told.
     pub(super) fn tell_profile(&mut self, tx: &mut Tx<'_>, mut relationship: Relationship) -> Result<(), Stop> {
-        let profile = self.profile(Some(&relationship));
+        let profile = self.profile(&relationship);
         let stale = relationship.told_profile.as_ref().is_some_and(|told| *told != profile);
-        // Before anything is listened on there is nothing true to tell.
-        if stale && relationship.state == PeerState::Paired && !self.listening.is_empty() {
+        // Before the network is up there is nothing true to tell. A node that nobody can dial has its mailbox to tell.
+        if stale && relationship.state == PeerState::Paired && self.subscribed.is_some() {
             log::append(tx, &relationship, &Body::Profile(profile.clone()), None)?;
             relationship.told_profile = Some(profile);
             relationship.save(tx);
@@ -264,7 +264,7 @@ impl Live {
         if relationship.confirmed_here {
             return Ok(());
         }
-        let profile = self.profile(Some(&relationship));
+        let profile = self.profile(&relationship);
         relationship.confirmed_here = true;
         relationship.told_profile = Some(profile.clone());
         relationship.save(tx);
@@ -281,6 +281,7 @@ impl Live {
         relationship.save(tx);
         self.heard.push(Heard::Paired(relationship.id));
         self.hints.learn(&relationship, tx);
+        self.subscribe_also_there(tx);
         if self.settings.kind == NodeKind::Person && !relationship.their_profile.addresses.is_empty() {
             self.contacts.want(relationship.id, tx.now.running);
         }

@@ -2,7 +2,11 @@
 
 use crate::{network::NodeId, world::World};
 use allod_crypto::Vault;
-use allod_protocol::effect::Channel;
+use allod_protocol::{
+    effect::Channel,
+    id::GrantId,
+    table::{Key, Table},
+};
 
 use super::Loot;
 
@@ -27,6 +31,13 @@ impl World {
             draws: node.dice.draws().iter().filter_map(|draw| draw.as_slice().try_into().ok()).collect(),
             keys: Vec::new(),
         }
+    }
+
+    /// The ids of all grants whose rows a node's disk holds, as they are.
+    #[must_use]
+    pub fn held_grants(&self, node: NodeId) -> Vec<GrantId> {
+        let rows = self.nodes[node.0].disk.rows().keys().filter(|key| Table::of(key) == Some(Table::Grants));
+        rows.map(|key| GrantId::from_bytes(Key::from_stored(key.clone()).sixteen(16))).collect()
     }
 
     /// What a thief finds who takes the disk as it is now: no old rows, nothing that was only in memory.

@@ -3,10 +3,16 @@
 //! Random grants of fields and columns, in all modes, to three vendors. Of each the attacker gets every byte that its node ever wrote, every
 //! number that it ever drew, and all that was on any line; it must open every value that was lent, and none of the others.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, time::Duration};
 
 use allod_crypto::SecretKey;
-use allod_protocol::command::Mode;
+use allod_protocol::{
+    command::Mode,
+    log,
+    relationship::Relationship,
+    tx::Tx,
+    wire::body::{Body, Read},
+};
 use allod_tests::{
     World,
     attacker::{Search, plunder, try_all},
@@ -178,4 +184,37 @@ fn not_even_with_each_32_bytes_that_it_ever_had_as_a_key() {
         tries += tried;
     }
     println!("2 seeds with everything for a key: {opened} values opened, all of them lent; {tries} tries");
+}
+
+#[test]
+fn a_live_read_under_a_grant_to_somebody_else_is_answered_with_nothing() {
+    let mut world = World::seeded(3_000);
+    let alice = world.person("alice");
+    let [shop, bank] = ["shop", "bank"].map(|name| world.vendor(name));
+    for vendor in [shop, bank] {
+        world.expose(vendor);
+        world.pair(alice, vendor);
+    }
+    world.set(alice, "contact/me/city", "CANARY-city!");
+    let live = Terms { mode: Mode::Reference, ..Terms::default() };
+    world.grant_on(alice, bank, ["contact/me/city"], live);
+    world.settle();
+    assert_eq!(world.text(bank, alice, "contact/me/city"), "CANARY-city!");
+    // The bank's grant, in the shop's words: what a changed node would say.
+    let grant = world.held_grants(bank)[0];
+    world.stop(shop);
+    let now_us = world.now_us;
+    let node = &mut world.nodes[shop.0];
+    let (vault, now) = (node.vault(), node.now(now_us));
+    let mut tx = Tx::new(&node.disk, &vault, &mut node.dice, now);
+    let relationship = Relationship::named(&tx, "alice").unwrap();
+    let read = Body::Read(Read { grant, selector: 0, record: None, nonce: [9; 16] });
+    log::append(&mut tx, &relationship, &read, None).unwrap();
+    let (writes, _) = tx.finish();
+    node.disk.commit(&writes).unwrap();
+    world.start(shop);
+    world.run_for(Duration::from_secs(120));
+    let spoils = plunder(&world.loot(shop, Vec::new()), Search::Everything);
+    assert!(spoils.sessions > 0 && !spoils.knows("CANARY-city!"));
+    assert!(plunder(&world.loot(bank, Vec::new()), Search::Keys).knows("CANARY-city!"));
 }

@@ -4,7 +4,7 @@
 //! loot beside it; and a vendor's node that was set back to the time before and asked its owner again. Then what `Purged` leaves: nothing
 //! in the live store, and in old bytes nothing that opens.
 
-use std::time::Duration;
+use std::{collections::BTreeSet, time::Duration};
 
 use allod_protocol::{
     command::{Mode, Purge},
@@ -13,6 +13,7 @@ use allod_protocol::{
 use allod_tests::{
     World,
     attacker::{Loot, Search, plunder},
+    dice::Dice,
     network::NodeId,
     story::Terms,
 };
@@ -178,4 +179,45 @@ fn after_purged_the_vendors_home_opens_nothing_of_the_grant() {
     thief.vaults.push(held);
     let control = plunder(&thief, Search::Keys);
     assert_eq!(control.known_of(values.of("before")).len(), values.of("before").len());
+}
+
+/// Two worlds that are one until the key of the next epoch is drawn, and then draw differently.
+#[test]
+fn the_next_epochs_key_follows_from_nothing_that_was_there_before() {
+    let next_keys = |by_rekey: bool, other_dice: bool| {
+        let mut world = World::seeded(4_400);
+        let (alice, shop) = (world.person("alice"), world.vendor("shop"));
+        world.expose(shop);
+        world.pair(alice, shop);
+        world.set(alice, "contact/me/name", "Alice");
+        world.set(alice, "contact/me/city", "Paris");
+        world.grant(alice, shop, ["contact/me/city"]);
+        world.settle();
+        let before = plunder(&world.stolen_disk(shop), Search::Keys).keys;
+        if !by_rekey {
+            world.remove(alice, "contact/me/city");
+            world.settle();
+        }
+        if other_dice {
+            world.nodes[alice.0].dice = Dice::stream(4_401, "other dice");
+        }
+        if by_rekey {
+            world.run_for(Duration::from_secs(31 * 86_400));
+        }
+        world.set(alice, "contact/me/city", "Lyon");
+        world.settle();
+        assert_eq!(world.text(shop, alice, "contact/me/city"), "Lyon");
+        let after = plunder(&world.stolen_disk(shop), Search::Keys).keys;
+        let fresh: BTreeSet<[u8; 32]> = after.difference(&before).copied().collect();
+        assert!(!fresh.is_empty(), "no fresh key, rekey {by_rekey}");
+        fresh
+    };
+    for by_rekey in [false, true] {
+        let (one, same, other) = (next_keys(by_rekey, false), next_keys(by_rekey, false), next_keys(by_rekey, true));
+        assert_eq!(one, same, "the same dice draw the same");
+        assert!(
+            one.is_disjoint(&other),
+            "rekey {by_rekey}: a key of the next epoch does not depend on what was drawn for it"
+        );
+    }
 }

@@ -4,6 +4,7 @@ use std::{collections::BTreeSet, time::Duration};
 
 use allod_crypto::Vault;
 use allod_protocol::{
+    codec::Coded,
     command::{Command, GrantState, PeerState},
     id::LogId,
     log::{self, HeadReceived, Received},
@@ -14,7 +15,7 @@ use allod_protocol::{
     tx::{Misbehaviour, Stop, Tx},
     wire::{
         header::{ENTRY_DOMAIN, Header, SignedHead, WireEntry},
-        session::Sync,
+        session::{SessionAnswer, Sync},
     },
 };
 use allod_tests::{
@@ -171,6 +172,11 @@ fn frames_replayed_on_every_line_change_nothing() {
             }
             world.run_for(Duration::from_millis(50));
         }
+        // What a stranger was answered went back to where it came from. Nobody opened a session's message twice for it.
+        let answers = world.wiretap.iter().flatten().filter(|frame| frame.is_answer && frame.from == frame.to);
+        let opened =
+            answers.filter(|frame| matches!(SessionAnswer::decode(&frame.bytes), Ok(SessionAnswer::Sealed { .. })));
+        assert_eq!(opened.count(), 0, "a replayed message was taken");
         world.run_for(Duration::from_secs(400));
         let after = (their_log(&mut world, shop, "alice").0, their_log(&mut world, alice, "shop").0);
         assert_eq!(before, after, "no entry came of it");

@@ -206,11 +206,10 @@ fn what_root_finds_in_memory(node: &Node, place: &Path) {
     let path = place.join(format!("core.{process}"));
     match (taken, fs::read(&path)) {
         (Ok(_), Ok(bytes)) => {
-            println!(
-                "root's own core of a running node: {} bytes, {} canaries (out of scope)",
-                bytes.len(),
-                hits(&bytes)
-            );
+            let (first, rest) = CANARY.as_bytes().split_last().expect("a word");
+            // The last letter is rare in memory, so that this is quick.
+            let found = bytes.split(|byte| byte == first).filter(|piece| piece.ends_with(rest)).count();
+            println!("root's own core of a running node: {} bytes, {found} canaries (out of scope)", bytes.len());
             fs::remove_file(path).expect("it can be removed");
         }
         _ => println!("no core could be taken: gcore is not there or may not"),

@@ -16,6 +16,7 @@ mod contract;
 mod faults;
 mod home;
 mod lending;
+mod records;
 mod roads;
 mod secrecy;
 mod strangers;

@@ -182,6 +182,32 @@ fn an_invitation_that_was_taken_back_is_good_for_nobody() {
 }
 
 #[test]
+fn one_side_says_no_while_the_other_confirms_and_both_nodes_go_on() {
+    // The no meets the other side's words at each moment of their way: from their departure until both nodes are at rest again.
+    for seed in 0..120 {
+        let mut world = World::seeded(7_900 + seed);
+        let (alice, shop) = (world.person("alice"), world.vendor("shop"));
+        let (id, text) = world.invitation(alice);
+        let scanned = world.accepted(shop, &text);
+        let (yes, no) =
+            if seed % 2 == 0 { ((alice, id), (shop, scanned.id)) } else { ((shop, scanned.id), (alice, id)) };
+        world.done(yes.0, Command::Confirm { id: yes.1, words: WordsAre::TheSame });
+        world.run_for(Duration::from_millis(2 * seed));
+        world.done(no.0, Command::Confirm { id: no.1, words: WordsAre::Different });
+        world.settle();
+        let ended = world.pairing(yes.0, yes.1, PairingStage::Waiting);
+        assert_eq!(ended.stage, PairingStage::Ended, "seed {seed}");
+        // By the other's word, and not by ten minutes that went by.
+        assert_eq!(ended.ended.map(|refusal| refusal.code()), Some(Code::Declined), "seed {seed}");
+        for node in [alice, shop] {
+            assert!(world.runs(node), "seed {seed}: a node stopped");
+            let peers = world.done(node, Command::Peers);
+            assert!(format!("{peers:?}").contains("Peers([])"), "seed {seed}: {peers:?}");
+        }
+    }
+}
+
+#[test]
 fn forgetting_a_peer_that_is_not_confirmed_ends_the_pairing_for_both() {
     let mut world = World::seeded(79);
     let (alice, shop) = (world.person("alice"), world.vendor("shop"));
