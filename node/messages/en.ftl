@@ -325,6 +325,11 @@ cli-file-too-large = { $path } is larger than the { $mebibytes } MiB that an imp
     .try = a smaller file, in several imports
 cli-too-much-at-once = All values together are larger than the { $most } bytes that one command may carry.
     .try = several commands
+cli-ask-no-value = There is no value yet for { $missing }, and what is not there cannot be lent.
+    .try = { $has-lent ->
+        [yes] allod answer { $ask } { $lent }
+       *[no] allod set { $path }
+    }
 cli-import-skipped = { $count } { $count ->
     [one] part was
    *[other] parts were
@@ -544,11 +549,6 @@ import-would = Would read { $records } { $records ->
  } ({ $format }): { $new } new, { $changed } changed, { $unchanged } unchanged, { $skipped } skipped. Nothing was written.
 import-progress = { $percent } % read
 import-more-skipped = And { $count } more: allod import { $file } --dry-run --json
-export-done = { $count } { $count ->
-    [one] record
-   *[other] records
- } written to { $file }.
-no-records = There are no records.
 import-where = { $place ->
     [line] line { $line }
     [item] item { $item }
@@ -621,6 +621,11 @@ import-skip-more = { $count } more { $count ->
     [one] was
    *[other] were
  } left out for reasons like these
+export-done = { $count } { $count ->
+    [one] record
+   *[other] records
+ } written to { $file }.
+no-records = There are no records.
 nothing-lent-here = Nothing is lent to you there.
 no-versions = There are no versions.
 
@@ -692,6 +697,9 @@ ask-withdrawn = The request { $ask } is withdrawn.
 decline-done = The request { $ask } is declined; nothing is lent.
 would-leave = This would go to { $peer }:
 asks-next = To lend it: allod answer { $ask }. To say no: allod decline { $ask }
+asks-next-part = To lend what there is: allod answer { $ask } { $lent }. To say no: allod decline { $ask }
+no-value-yet = (no value yet)
+answer-left-out = { $selector } is left out: it has no value yet.
 revoke-ask = Take all of this back from { $peer }?
 revoke-done = Taken back: { $selectors } ({ $grant }), after version { $version } was handed over.
 revoke-done-undelivered = Taken back: { $selectors } ({ $grant }), before anything was handed over.

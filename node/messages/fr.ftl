@@ -326,6 +326,11 @@ cli-file-too-large = { $path } dépasse les { $mebibytes } Mio permis pour un im
     .try = un fichier plus petit, en plusieurs imports
 cli-too-much-at-once = Toutes les valeurs ensemble dépassent les { $most } octets d’une commande.
     .try = plusieurs commandes
+cli-ask-no-value = Il n’y a pas encore de valeur pour { $missing }, et ce qui n’est pas là ne se prête pas.
+    .try = { $has-lent ->
+        [yes] allod answer { $ask } { $lent }
+       *[no] allod set { $path }
+    }
 cli-import-skipped = { $count } { $count ->
     [one] partie a été sautée
    *[other] parties ont été sautées
@@ -545,11 +550,6 @@ import-would = Seraient lues : { $records } { $records ->
  } ({ $format }) : nouvelles { $new }, changées { $changed }, inchangées { $unchanged }, parties sautées { $skipped }. Rien n’a été écrit.
 import-progress = { $percent } % lus
 import-more-skipped = Et { $count } de plus : allod import { $file } --dry-run --json
-export-done = { $count } { $count ->
-    [one] fiche écrite
-   *[other] fiches écrites
- } dans { $file }.
-no-records = Il n’y a pas de fiches.
 import-where = { $place ->
     [line] ligne { $line }
     [item] élément { $item }
@@ -622,6 +622,11 @@ import-skip-more = { $count } de plus { $count ->
     [one] a été laissée
    *[other] ont été laissées
  } de côté pour des raisons semblables
+export-done = { $count } { $count ->
+    [one] fiche écrite
+   *[other] fiches écrites
+ } dans { $file }.
+no-records = Il n’y a pas de fiches.
 nothing-lent-here = Rien ne vous y est prêté.
 no-versions = Il n’y a pas de versions.
 
@@ -690,6 +695,9 @@ ask-withdrawn = La demande { $ask } est retirée.
 decline-done = La demande { $ask } est refusée ; rien n’est prêté.
 would-leave = Ceci partirait chez { $peer } :
 asks-next = Pour le prêter : allod answer { $ask }. Pour refuser : allod decline { $ask }
+asks-next-part = Pour prêter ce qu’il y a : allod answer { $ask } { $lent }. Pour refuser : allod decline { $ask }
+no-value-yet = (pas encore de valeur)
+answer-left-out = { $selector } reste de côté : pas encore de valeur.
 revoke-ask = Reprendre tout ceci à { $peer } ?
 revoke-done = Repris : { $selectors } ({ $grant }), après la remise de la version { $version }.
 revoke-done-undelivered = Repris : { $selectors } ({ $grant }), avant toute remise.
