@@ -250,11 +250,41 @@ node-other-user = Only the user who runs this node may command it.
     .try = the same as that user
 node-bad-time = "{ $text }" is not a time.
     .try = RFC 3339, for example 2026-12-31T18:00:00Z
-node-import-failed = The file does not read: { $why }.
-    .try = { $has-remedy ->
-        [yes] { $remedy }
-       *[no] allod import FILE --dry-run
-    }
+node-import-too-large = The file has { $bytes } bytes, and { $most } are the most.
+    .try = split the file, and import the parts one by one
+node-import-too-many-records = The file holds more than { $most } records.
+    .try = split the file, and import the parts one by one
+node-import-item-too-large = Item { $item } of the file is larger than { $most } bytes, which is no record.
+    .try = put the objects of the file into one array, or one on a line
+node-import-too-many-columns = The table has { $columns } columns, and { $most } are the most.
+    .try = leave columns out, and import the rest
+node-import-unknown = This is { import-looks-like }, which cannot be imported.
+    .try = allod import FILE --format vcard|csv|json, if it is one of these
+node-import-needs-kind = A { $format } file does not say what its records are.
+    .try = allod import FILE --kind contact|transaction|consumption|document|…
+node-import-no-header = Line { $line } should name the columns, but "{ $cell }" is no name.
+    .try = add a first line that names the columns, as date;amount;description
+node-import-broken = The JSON breaks at line { $line }, column { $column }: { $fault ->
+    [cut] it ends in the middle
+    [value] a value should stand there
+    [separator] a comma, a colon or a closing bracket should stand there
+    [trailing-comma] a comma stands there with nothing behind it
+    [name] a name in quotation marks should stand there
+    [number] a number stands there that is none
+    [text] a text stands there that is not written as JSON writes texts
+    [more] something stands behind its end
+    [too-deep] it is nested too deep
+    [records] an array of records should stand there
+   *[other] something else should stand there
+ }.
+    .try = export the file again where it came from; this one is damaged or cut off
+node-import-newer = This export has version { $version }, and this node reads version 1.
+    .try = update this node, then import again
+node-import-nothing = No record was found in { import-looks-like }{ $has-skip ->
+    [yes] ; { import-where }: { $skip }
+   *[no] {""}
+ }.
+    .try = open the file to see what it holds, or name its format with --format
 node-internal = A fault in the node: { $what }.
     .try = allod doctor
 
@@ -295,6 +325,11 @@ cli-file-too-large = { $path } is larger than the { $mebibytes } MiB that an imp
     .try = a smaller file, in several imports
 cli-too-much-at-once = All values together are larger than the { $most } bytes that one command may carry.
     .try = several commands
+cli-ask-no-value = There is no value yet for { $missing }, and what is not there cannot be lent.
+    .try = { $has-lent ->
+        [yes] allod answer { $ask } { $lent }
+       *[no] allod set { $path }
+    }
 cli-import-skipped = { $count } { $count ->
     [one] part was
    *[other] parts were
@@ -514,6 +549,78 @@ import-would = Would read { $records } { $records ->
  } ({ $format }): { $new } new, { $changed } changed, { $unchanged } unchanged, { $skipped } skipped. Nothing was written.
 import-progress = { $percent } % read
 import-more-skipped = And { $count } more: allod import { $file } --dry-run --json
+import-where = { $place ->
+    [line] line { $line }
+    [item] item { $item }
+    [record] record { $item }
+    [record-field] record { $item }, { $field }
+   *[further-on] further on
+ }
+import-looks-like = { $looks_like ->
+    [pdf] a PDF
+    [zip] a ZIP archive or an office document
+    [gzip] a gzip archive
+    [picture] a picture
+    [sqlite] an SQLite database
+    [old-office] an old office document
+    [empty] an empty file
+    [binary] binary data
+    [calendar] a calendar
+    [ofx] an OFX bank file
+    [qif] a QIF bank file
+    [invitation] an invitation
+    [markup] XML or HTML
+    [plain-text] plain text
+    [cut-cards] a vCard file without one whole card
+    [no-cards] a file without BEGIN:VCARD
+    [no-rows] a table without one whole row below its header
+    [no-objects] JSON without an object that holds a value
+    [no-records] an export without records
+   *[other] something else
+ }
+import-skip-above-header = stands above the line that names the columns
+import-skip-open-quote = a quotation mark that opens here never closes
+import-skip-open-quotes = a quotation mark that opens here never closes; skipped up to line { $last_line }
+import-skip-other-width = has { $cells } { $cells ->
+    [one] cell
+   *[other] cells
+ } where the header has { $columns }
+import-skip-too-many-fields = has { $fields } fields; { $most } are the most
+import-skip-no-value = holds no value
+import-skip-same-row = is the same as a row above
+import-skip-same-item = is the same as an item above
+import-skip-same-card = the card that begins here is the same as one above
+import-skip-value-too-large = "{ $what }" is larger than a value can be (256 KiB, 1,024 items)
+import-skip-no-object = is { $noun ->
+    [null] null
+    [boolean] true or false
+    [number] a number
+    [text] a text
+    [array] an array
+   *[other] something else
+ }, not an object
+import-skip-no-record = has no "record" of the form kind/id, or no "fields"
+import-skip-other-kind = is a { $kind }, and only { $wanted } was asked for
+import-skip-no-name = "{ $text }" is not a name: a to z, then a to z, 0 to 9, _ . -, 64 at most
+import-skip-own-id = the field "id" is the record's own
+import-skip-no-type = "{ $word }" is no type
+import-skip-not-of-type = "{ $text }" is no value of the type { $expected }
+import-skip-bad-shape = lists and maps hold up to { $most } single values, a map in order of name
+import-skip-card-cut-off = the card that begins here is cut off: it has no END:VCARD
+import-skip-card-too-long = the card that begins here has more than { $most } properties
+import-skip-empty-card = the card that begins here is empty
+import-skip-outside-cards = { $lines ->
+    [one] stands outside of any card
+   *[other] { $lines } lines from here stand outside of any card
+ }
+import-skip-property-too-large = the property has { $bytes } bytes; { $most } are the most
+import-skip-no-colon = has no colon, so it is no property
+import-skip-unreadable = the value of { $property } cannot be read
+import-skip-record-full = { $property }: a record has { $most } fields at most
+import-skip-more = { $count } more { $count ->
+    [one] was
+   *[other] were
+ } left out for reasons like these
 export-done = { $count } { $count ->
     [one] record
    *[other] records
@@ -590,6 +697,9 @@ ask-withdrawn = The request { $ask } is withdrawn.
 decline-done = The request { $ask } is declined; nothing is lent.
 would-leave = This would go to { $peer }:
 asks-next = To lend it: allod answer { $ask }. To say no: allod decline { $ask }
+asks-next-part = To lend what there is: allod answer { $ask } { $lent }. To say no: allod decline { $ask }
+no-value-yet = (no value yet)
+answer-left-out = { $selector } is left out: it has no value yet.
 revoke-ask = Take all of this back from { $peer }?
 revoke-done = Taken back: { $selectors } ({ $grant }), after version { $version } was handed over.
 revoke-done-undelivered = Taken back: { $selectors } ({ $grant }), before anything was handed over.

@@ -251,11 +251,41 @@ node-other-user = Seul l’utilisateur qui fait tourner ce nœud peut le command
     .try = la même chose sous cet utilisateur
 node-bad-time = « { $text } » n’est pas un moment.
     .try = RFC 3339, par exemple 2026-12-31T18:00:00Z
-node-import-failed = Le fichier ne se lit pas : { $why }.
-    .try = { $has-remedy ->
-        [yes] { $remedy }
-       *[no] allod import FICHIER --dry-run
-    }
+node-import-too-large = Le fichier a { $bytes } octets, et le maximum est de { $most }.
+    .try = couper le fichier, et importer les parties une à une
+node-import-too-many-records = Le fichier contient plus de { $most } fiches.
+    .try = couper le fichier, et importer les parties une à une
+node-import-item-too-large = L’élément { $item } du fichier dépasse { $most } octets ; ce n’est pas une fiche.
+    .try = mettre les objets du fichier dans une seule liste, ou un par ligne
+node-import-too-many-columns = Le tableau a { $columns } colonnes, et le maximum est de { $most }.
+    .try = enlever des colonnes, et importer le reste
+node-import-unknown = Le fichier semble être { import-looks-like }, ce qui ne s’importe pas.
+    .try = allod import FICHIER --format vcard|csv|json, si c’en est un
+node-import-needs-kind = Un fichier { $format } ne dit pas de quel genre sont ses fiches.
+    .try = allod import FICHIER --kind contact|transaction|consumption|document|…
+node-import-no-header = La ligne { $line } devrait nommer les colonnes, mais « { $cell } » n’est pas un nom.
+    .try = ajouter une première ligne qui nomme les colonnes, comme date;montant;description
+node-import-broken = Le JSON est abîmé à la ligne { $line }, colonne { $column } : { $fault ->
+    [cut] il s’arrête au milieu
+    [value] il y faudrait une valeur
+    [separator] il y faudrait une virgule, deux points ou une parenthèse fermante
+    [trailing-comma] il y a une virgule, et rien derrière
+    [name] il y faudrait un nom entre guillemets
+    [number] il y a un nombre qui n’en est pas un
+    [text] il y a un texte qui n’est pas écrit comme le veut JSON
+    [more] il y a encore quelque chose après sa fin
+    [too-deep] il est imbriqué trop profondément
+    [records] il y faudrait une liste de fiches
+   *[other] il y faudrait autre chose
+ }.
+    .try = l’exporter de nouveau de là où il vient ; ce fichier est abîmé ou coupé
+node-import-newer = Cet export est de la version { $version }, et ce nœud lit la version 1.
+    .try = un Allod plus récent, puis importer de nouveau
+node-import-nothing = Aucune fiche n’a été trouvée dans { import-looks-like }{ $has-skip ->
+    [yes] {"\u202F"}; { import-where } : { $skip }
+   *[no] {""}
+ }.
+    .try = ouvrir le fichier pour voir ce qu’il contient, ou nommer son format avec --format
 node-internal = Une faute dans le nœud : { $what }.
     .try = allod doctor
 
@@ -296,6 +326,11 @@ cli-file-too-large = { $path } dépasse les { $mebibytes } Mio permis pour un im
     .try = un fichier plus petit, en plusieurs imports
 cli-too-much-at-once = Toutes les valeurs ensemble dépassent les { $most } octets d’une commande.
     .try = plusieurs commandes
+cli-ask-no-value = Il n’y a pas encore de valeur pour { $missing }, et ce qui n’est pas là ne se prête pas.
+    .try = { $has-lent ->
+        [yes] allod answer { $ask } { $lent }
+       *[no] allod set { $path }
+    }
 cli-import-skipped = { $count } { $count ->
     [one] partie a été sautée
    *[other] parties ont été sautées
@@ -515,6 +550,78 @@ import-would = Seraient lues : { $records } { $records ->
  } ({ $format }) : nouvelles { $new }, changées { $changed }, inchangées { $unchanged }, parties sautées { $skipped }. Rien n’a été écrit.
 import-progress = { $percent } % lus
 import-more-skipped = Et { $count } de plus : allod import { $file } --dry-run --json
+import-where = { $place ->
+    [line] ligne { $line }
+    [item] élément { $item }
+    [record] fiche { $item }
+    [record-field] fiche { $item }, { $field }
+   *[further-on] plus loin
+ }
+import-looks-like = { $looks_like ->
+    [pdf] un PDF
+    [zip] une archive ZIP ou un document de bureautique
+    [gzip] une archive gzip
+    [picture] une image
+    [sqlite] une base SQLite
+    [old-office] un ancien document de bureautique
+    [empty] un fichier vide
+    [binary] des données binaires
+    [calendar] un calendrier
+    [ofx] un fichier bancaire OFX
+    [qif] un fichier bancaire QIF
+    [invitation] une invitation
+    [markup] du XML ou du HTML
+    [plain-text] du texte simple
+    [cut-cards] un fichier vCard sans une seule carte entière
+    [no-cards] un fichier sans BEGIN:VCARD
+    [no-rows] un tableau sans une seule ligne entière sous son en-tête
+    [no-objects] du JSON sans un seul objet qui contienne une valeur
+    [no-records] un export sans fiches
+   *[other] autre chose
+ }
+import-skip-above-header = est au-dessus de la ligne qui nomme les colonnes
+import-skip-open-quote = un guillemet s’ouvre ici et ne se ferme jamais
+import-skip-open-quotes = un guillemet s’ouvre ici et ne se ferme jamais ; sauté jusqu’à la ligne { $last_line }
+import-skip-other-width = a { $cells } { $cells ->
+    [one] cellule
+   *[other] cellules
+ } là où l’en-tête en a { $columns }
+import-skip-too-many-fields = a { $fields } champs ; le maximum est de { $most }
+import-skip-no-value = ne contient aucune valeur
+import-skip-same-row = est la même qu’une ligne plus haut
+import-skip-same-item = est le même qu’un élément plus haut
+import-skip-same-card = la carte qui commence ici est la même qu’une autre plus haut
+import-skip-value-too-large = « { $what } » dépasse ce que peut être une valeur (256 Kio, 1 024 éléments)
+import-skip-no-object = est { $noun ->
+    [null] null
+    [boolean] true ou false
+    [number] un nombre
+    [text] un texte
+    [array] une liste
+   *[other] autre chose
+ }, et non un objet
+import-skip-no-record = n’a pas de « record » de la forme genre/id, ou pas de « fields »
+import-skip-other-kind = est du genre { $kind }, et seul { $wanted } était demandé
+import-skip-no-name = « { $text } » n’est pas un nom : a à z, puis a à z, 0 à 9, _ . -, 64 au plus
+import-skip-own-id = le champ « id » est celui de la fiche elle-même
+import-skip-no-type = « { $word } » n’est pas un type
+import-skip-not-of-type = « { $text } » n’est pas une valeur du type { $expected }
+import-skip-bad-shape = les listes et les tables ont jusqu’à { $most } valeurs simples, et les noms d’une table sont dans l’ordre
+import-skip-card-cut-off = la carte qui commence ici est coupée : elle n’a pas de END:VCARD
+import-skip-card-too-long = la carte qui commence ici a plus de { $most } propriétés
+import-skip-empty-card = la carte qui commence ici est vide
+import-skip-outside-cards = { $lines ->
+    [one] est en dehors de toute carte
+   *[other] { $lines } lignes à partir d’ici sont en dehors de toute carte
+ }
+import-skip-property-too-large = la propriété a { $bytes } octets ; le maximum est de { $most }
+import-skip-no-colon = n’a pas de deux-points ; ce n’est pas une propriété
+import-skip-unreadable = la valeur de { $property } ne se lit pas
+import-skip-record-full = { $property } : une fiche a { $most } champs au plus
+import-skip-more = { $count } de plus { $count ->
+    [one] a été laissée
+   *[other] ont été laissées
+ } de côté pour des raisons semblables
 export-done = { $count } { $count ->
     [one] fiche écrite
    *[other] fiches écrites
@@ -588,6 +695,9 @@ ask-withdrawn = La demande { $ask } est retirée.
 decline-done = La demande { $ask } est refusée ; rien n’est prêté.
 would-leave = Ceci partirait chez { $peer } :
 asks-next = Pour le prêter : allod answer { $ask }. Pour refuser : allod decline { $ask }
+asks-next-part = Pour prêter ce qu’il y a : allod answer { $ask } { $lent }. Pour refuser : allod decline { $ask }
+no-value-yet = (pas encore de valeur)
+answer-left-out = { $selector } reste de côté : pas encore de valeur.
 revoke-ask = Reprendre tout ceci à { $peer } ?
 revoke-done = Repris : { $selectors } ({ $grant }), après la remise de la version { $version }.
 revoke-done-undelivered = Repris : { $selectors } ({ $grant }), avant toute remise.

@@ -14,6 +14,7 @@ mod digest;
 mod json;
 mod limits;
 mod names;
+mod reasons;
 mod text;
 mod vcard;
 mod written;
@@ -26,7 +27,10 @@ use allod_protocol::{
     value::{Value, ValueError},
 };
 
+use crate::daemon::failure::{Failure, NodeRefusal};
+
 use self::limits::{COLUMNS_MAX, FILE_MAX_BYTES, JSON_ITEM_MAX_BYTES, RECORDS_MAX, SKIPS_MAX};
+pub use self::reasons::{JsonFault, LooksLike, Place, Reason, Skipped, said};
 
 /// What a file is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -85,15 +89,6 @@ pub struct ImportedRecord {
     pub fields: Vec<(FieldName, Value)>,
 }
 
-/// Something that was left out.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Skipped {
-    /// `line 212`, or `item 3` where a format has no lines.
-    pub where_: String,
-    /// One sentence without a full stop.
-    pub why: String,
-}
-
 /// How the file was understood, for a person to check.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Notes {
@@ -105,61 +100,65 @@ pub struct Notes {
     pub columns: Vec<(String, FieldName)>,
 }
 
-/// Why a file gives no records.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+/// Why a file gives no records. What is said about each stands in the message catalogues.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ImportError {
     /// Too big to be read.
-    #[error("the file has {bytes} bytes; {FILE_MAX_BYTES} are the most")]
     TooLarge { bytes: usize },
     /// Too many records for one import.
-    #[error("the file holds more than {RECORDS_MAX} records")]
     TooManyRecords,
     /// One object of a JSON file that is too big to be a record.
-    #[error("item {item} of the file is larger than {JSON_ITEM_MAX_BYTES} bytes, which is no record")]
     ItemTooLarge { item: u64 },
     /// A table that is too wide.
-    #[error("the table has {columns} columns; {COLUMNS_MAX} are the most")]
     TooManyColumns { columns: usize },
     /// None of the formats that we read.
-    #[error("this is {looks_like}, which cannot be imported")]
-    UnknownFormat { looks_like: &'static str },
+    UnknownFormat { looks_like: LooksLike },
     /// The format does not say what its records are.
-    #[error("a {format} file does not say what its records are")]
     NeedsKind { format: Format },
     /// A table whose first line holds values instead of names.
-    #[error("line {line} should name the columns, but \"{cell}\" is no name")]
     NoHeader { line: u64, cell: String },
     /// JSON that is broken; nothing of it is taken.
-    #[error("the JSON breaks at line {line}, column {column}: {why}")]
-    Broken { line: usize, column: usize, why: String },
+    Broken { line: usize, column: usize, fault: JsonFault },
     /// An export that a later version wrote.
-    #[error("this export has version {version}; this node reads version 1")]
     NewerExport { version: String },
     /// The format is right, and no record is in it.
-    #[error("no record was found: {looks_like}{}", first_of(skipped))]
-    NothingFound { looks_like: String, skipped: Vec<Skipped> },
+    NothingFound { looks_like: LooksLike, skipped: Vec<Skipped> },
 }
 
-fn first_of(skipped: &[Skipped]) -> String {
-    skipped.first().map(|first| format!("; {}: {}", first.where_, first.why)).unwrap_or_default()
-}
-
-impl ImportError {
-    /// What to try, as a command or a short sentence.
-    #[must_use]
-    pub fn remedy(&self) -> &'static str {
-        match self {
-            Self::TooLarge { .. } | Self::TooManyRecords => "split the file, and import the parts one by one",
-            Self::ItemTooLarge { .. } => "put the objects of the file into one array, or one on a line",
-            Self::TooManyColumns { .. } => "leave columns out, and import the rest",
-            Self::UnknownFormat { .. } => "allod import FILE --format vcard|csv|json, if it is one of these",
-            Self::NeedsKind { .. } => "allod import FILE --kind contact|transaction|consumption|document|…",
-            Self::NoHeader { .. } => "add a first line that names the columns, as date;amount;description",
-            Self::Broken { .. } => "export the file again where it came from; this one is damaged or cut off",
-            Self::NewerExport { .. } => "update this node, then import again",
-            Self::NothingFound { .. } => "open the file to see what it holds, or name its format with --format",
-        }
+impl From<ImportError> for Failure {
+    fn from(error: ImportError) -> Self {
+        let refusal = match error {
+            ImportError::TooLarge { bytes } => {
+                NodeRefusal::ImportTooLarge { bytes: bytes as u64, most: FILE_MAX_BYTES as u64 }
+            }
+            ImportError::TooManyRecords => NodeRefusal::ImportTooManyRecords { most: RECORDS_MAX as u64 },
+            ImportError::ItemTooLarge { item } => {
+                NodeRefusal::ImportItemTooLarge { item, most: JSON_ITEM_MAX_BYTES as u64 }
+            }
+            ImportError::TooManyColumns { columns } => {
+                NodeRefusal::ImportTooManyColumns { columns: columns as u64, most: COLUMNS_MAX as u64 }
+            }
+            ImportError::UnknownFormat { looks_like } => {
+                NodeRefusal::ImportUnknown { looks_like: looks_like.as_str().to_owned() }
+            }
+            ImportError::NeedsKind { format } => NodeRefusal::ImportNeedsKind { format: format.to_string() },
+            ImportError::NoHeader { line, cell } => NodeRefusal::ImportNoHeader { line, cell },
+            ImportError::Broken { line, column, fault } => {
+                NodeRefusal::ImportBroken { line: line as u64, column: column as u64, fault: fault.as_str().to_owned() }
+            }
+            ImportError::NewerExport { version } => NodeRefusal::ImportNewer { version },
+            ImportError::NothingFound { looks_like, skipped } => return nothing_found(looks_like, skipped.first()),
+        };
+        refusal.into()
     }
+}
+
+/// Says what was left out first, if anything was, with its own facts beside those of the refusal.
+fn nothing_found(looks_like: LooksLike, first: Option<&Skipped>) -> Failure {
+    let skip = first.map(Skipped::id).unwrap_or_default().to_owned();
+    let mut failure = Failure::from(NodeRefusal::ImportNothing { looks_like: looks_like.as_str().to_owned(), skip });
+    failure.facts.extend(first.map(Skipped::facts).unwrap_or_default());
+    failure
 }
 
 /// Reads a file. `name_hint` is its name, which helps to tell formats; `kind` is what the records are, where the format does not say.
@@ -186,9 +185,17 @@ pub fn read(
     };
     if imported.records.is_empty() {
         let looks_like = detect::empty_handed(bytes, imported.format);
-        return Err(ImportError::NothingFound { looks_like: looks_like.to_owned(), skipped: imported.skipped });
+        return Err(ImportError::NothingFound { looks_like, skipped: imported.skipped });
     }
     Ok(imported)
+}
+
+fn too_many_fields(count: usize) -> Reason {
+    Reason::TooManyFields { fields: count as u64, most: FIELDS_PER_RECORD_MAX as u64 }
+}
+
+fn too_large(what: &str) -> Reason {
+    Reason::ValueTooLarge { what: what.to_owned() }
 }
 
 /// Records and skips while a file is read.
@@ -200,33 +207,33 @@ struct Collected {
 }
 
 impl Collected {
-    fn skip(&mut self, where_: impl Into<String>, why: impl Into<String>) {
+    fn skip(&mut self, place: Place, reason: Reason) {
         if self.skipped.len() < SKIPS_MAX {
-            self.skipped.push(Skipped { where_: where_.into(), why: why.into() });
+            self.skipped.push(Skipped { place, reason });
         } else {
             self.skipped_more += 1;
         }
     }
 
     /// Takes a record, unless it has no field or too many; `place` is where it stands.
-    fn take(&mut self, record: ImportedRecord, place: &str) -> Result<(), ImportError> {
+    fn take(&mut self, record: ImportedRecord, place: Place) -> Result<(), ImportError> {
         if self.records.len() >= RECORDS_MAX {
             return Err(ImportError::TooManyRecords);
         }
         match record.fields.len() {
-            0 => self.skip(place, "holds no value"),
+            0 => self.skip(place, Reason::NoValue {}),
             1..=FIELDS_PER_RECORD_MAX => self.records.push(record),
-            many => self.skip(place, format!("has {many} fields; {FIELDS_PER_RECORD_MAX} are the most")),
+            many => self.skip(place, too_many_fields(many)),
         }
         Ok(())
     }
 
     /// The value, if it is within the limits; else it is skipped.
-    fn checked(&mut self, value: Value, place: &str, what: &str) -> Option<Value> {
+    fn checked(&mut self, value: Value, place: &Place, what: &str) -> Option<Value> {
         match value.checked() {
             Ok(value) => Some(value),
             Err(ValueError::TooLarge { .. } | ValueError::Shape | ValueError::NotA { .. }) => {
-                self.skip(place, format!("{what} is larger than a value can be (256 KiB, 1024 items)"));
+                self.skip(place.clone(), too_large(what));
                 None
             }
         }
@@ -234,8 +241,8 @@ impl Collected {
 
     fn finish(mut self, format: Format, notes: Notes) -> Imported {
         if self.skipped_more > 0 {
-            let why = format!("{} more were left out for reasons like these", self.skipped_more);
-            self.skipped.push(Skipped { where_: "further on".to_owned(), why });
+            let reason = Reason::More { count: self.skipped_more };
+            self.skipped.push(Skipped { place: Place::FurtherOn, reason });
         }
         Imported { format, records: self.records, skipped: self.skipped, notes }
     }

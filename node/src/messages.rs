@@ -81,6 +81,11 @@ impl Facts {
         self
     }
 
+    /// These without the facts of that name.
+    fn without(&self, name: &str) -> Self {
+        Self(self.0.iter().filter(|(known, _)| known != name).cloned().collect())
+    }
+
     /// These and a time.
     #[must_use]
     pub fn time(mut self, name: impl Into<Cow<'static, str>>, time: Timestamp) -> Self {
@@ -192,9 +197,14 @@ impl Messages {
                         arguments.set(name.clone(), self.word(&format!("purpose-{text}")));
                         continue;
                     }
+                    if name == SKIP && text.starts_with(SKIPS) && self.has(text) {
+                        arguments.set(name.clone(), self.text(text, &facts.without(SKIP)));
+                        continue;
+                    }
                     let typed = (attribute == Some("try") || TYPED.contains(&id)) && NAMES.contains(&name.as_ref());
                     FluentValue::from(if typed { for_shell(&plain(text)) } else { plain(text) })
                 }
+                Fact::Number(number) if PLACES.contains(&name.as_ref()) => FluentValue::from(number.to_string()),
                 Fact::Number(number) => FluentValue::from(*number),
                 Fact::Time(time) => FluentValue::from(time_text::show(*time, self.lang, &zone)),
             };
@@ -207,12 +217,18 @@ impl Messages {
 
 /// Sentences that are themselves what to type next.
 const TYPED: [&str; 1] = ["pairing-next"];
+/// A fact that is itself a sentence of this family, made of the same facts: why something was left out of an import.
+const SKIP: &str = "skip";
+const SKIPS: &str = "import-skip-";
+/// Numbers that tell a place in a file and not how many: written without anything between their thousands.
+const PLACES: [&str; 4] = ["line", "last_line", "column", "item"];
 /// Facts that are typed again in what to try.
 const NAMES: [&str; 11] =
     ["peer", "name", "path", "selector", "record", "nearest", "id", "grant", "ask", "home", "file"];
 
 /// A name or a path as a shell takes it: quoted where it must be.
-fn for_shell(text: &str) -> String {
+#[must_use]
+pub fn for_shell(text: &str) -> String {
     let safe = |character: char| character.is_alphanumeric() || "_./@:+,%=-".contains(character);
     if !text.is_empty() && text.chars().all(safe) {
         text.to_owned()
@@ -291,7 +307,10 @@ mod tests {
     use allod_protocol::{purpose::Purpose, refusal::Refusal, value::Type};
 
     use super::*;
-    use crate::daemon::failure::NodeRefusal;
+    use crate::{
+        daemon::failure::NodeRefusal,
+        import::{JsonFault, LooksLike, Reason},
+    };
 
     /// What a catalogue says under each id, and under `ID.try`: which facts it uses.
     fn facts_used(lang: Lang) -> BTreeMap<String, BTreeSet<String>> {
@@ -347,6 +366,27 @@ mod tests {
     }
 
     #[test]
+    fn each_reason_of_an_import_stands_in_both_languages_made_of_facts_that_it_has() {
+        for lang in Lang::ALL {
+            let (messages, used) = (Messages::of(lang), facts_used(lang));
+            for (id, facts) in Reason::CASES {
+                assert!(messages.has(id), "{lang:?} lacks {id}");
+                let unknown: Vec<_> = used[*id].iter().filter(|fact| !facts.contains(&fact.as_str())).collect();
+                assert!(unknown.is_empty(), "{lang:?} {id} uses {unknown:?}, and there are {facts:?}");
+            }
+            let each_says_its_own = |id: &str, fact: &'static str, words: &mut dyn Iterator<Item = &'static str>| {
+                let mut said: Vec<_> = words.map(|word| messages.text(id, &Facts::none().text(fact, word))).collect();
+                said.push(messages.text(id, &Facts::none().text(fact, "a word of later")));
+                let all = said.iter().cloned().collect::<BTreeSet<_>>();
+                assert_eq!(all.len(), said.len(), "{lang:?} {id}: {said:#?}");
+            };
+            each_says_its_own("import-looks-like", "looks_like", &mut LooksLike::ALL.iter().map(|word| word.as_str()));
+            let faults = JsonFault::ALL.iter().filter(|fault| **fault != JsonFault::Other);
+            each_says_its_own("node-import-broken", "fault", &mut faults.map(|word| word.as_str()));
+        }
+    }
+
+    #[test]
     fn both_catalogues_say_the_same_things_with_the_same_facts() {
         let (english, french) = (facts_used(Lang::English), facts_used(Lang::French));
         let only = |one: &BTreeMap<String, _>, other: &BTreeMap<String, _>| {
@@ -388,11 +428,15 @@ mod tests {
         let text = text.split("#[cfg(test)]").next().unwrap();
         let literals = text.split('"').skip(1).step_by(2);
         let is_id = |word: &&str| {
-            ["cli-", "node-", "column-", "ask-", "grant-", "status-", "pairing-", "revoke-", "doctor-", "demo-"]
-                .iter()
-                .any(|family| word.starts_with(family) && word.len() > family.len())
+            [
+                "cli-", "node-", "column-", "ask-", "grant-", "status-", "pairing-", "revoke-", "doctor-", "demo-",
+                "import-",
+            ]
+            .iter()
+            .any(|family| word.starts_with(family) && word.len() > family.len())
                 && word.bytes().all(|b| b.is_ascii_lowercase() || b == b'-' || b.is_ascii_digit())
                 && !["ask-state", "ask-direction", "grant-state"].contains(word)
+                && *word != SKIPS
         };
         literals.filter(is_id).map(str::to_owned).collect()
     }

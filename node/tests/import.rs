@@ -2,7 +2,11 @@
 
 use std::{collections::HashSet, fs, path::PathBuf};
 
-use allod_node::import::{self, Format, ImportError, Imported, ImportedRecord};
+use allod_node::{
+    daemon::failure::Failure,
+    import::{self, Format, ImportError, Imported, ImportedRecord, JsonFault, LooksLike, Reason},
+    messages::{Lang, Messages},
+};
 use allod_protocol::{
     path::Kind,
     value::{Type, Value},
@@ -37,7 +41,12 @@ fn lacks(record: &ImportedRecord, field: &str) -> bool {
 }
 
 fn skips(imported: &Imported) -> Vec<String> {
-    imported.skipped.iter().map(|skipped| format!("{}: {}", skipped.where_, skipped.why)).collect()
+    said(imported, Lang::English)
+}
+
+fn said(imported: &Imported, lang: Lang) -> Vec<String> {
+    let said = imported.skipped.iter().map(|skipped| skipped.said(lang));
+    said.map(|(place, why)| format!("{place}: {why}")).collect()
 }
 
 fn table(text: &str) -> Imported {
@@ -135,7 +144,7 @@ fn a_photo_is_kept_unless_it_is_too_large() {
         &[("photo", Bytes, "(200000 bytes)"), ("photo.property", Text, "PHOTO;ENCODING=b;TYPE=JPEG")],
     );
     assert!(lacks(&large.records[0], "photo") && lacks(&large.records[0], "photo.property"));
-    assert_eq!(skips(&large), ["line 4: PHOTO is larger than a value can be (256 KiB, 1024 items)"]);
+    assert_eq!(skips(&large), ["line 4: \"PHOTO\" is larger than a value can be (256 KiB, 1,024 items)"]);
 }
 
 #[test]
@@ -196,29 +205,83 @@ fn json_keeps_every_digit() {
 fn what_holds_no_record_is_an_error_that_says_why() {
     let refused =
         |bytes: &[u8], name: &str, format| import::read(bytes, name, format, Some(&kind("stamp"))).unwrap_err();
-    assert_eq!(refused(b"Dear Ana,\nhello.\n", "x.txt", None), ImportError::UnknownFormat { looks_like: "plain text" });
-    assert_eq!(refused(b"%PDF-1.7", "x.vcf", None), ImportError::UnknownFormat { looks_like: "a PDF" });
+    assert_eq!(
+        refused(b"Dear Ana,\nhello.\n", "x.txt", None),
+        ImportError::UnknownFormat { looks_like: LooksLike::PlainText }
+    );
+    assert_eq!(refused(b"%PDF-1.7", "x.vcf", None), ImportError::UnknownFormat { looks_like: LooksLike::Pdf });
     for (bytes, format, looks) in [
-        (&b"hello"[..], Format::VCard, "a file without BEGIN:VCARD"),
-        (b"BEGIN:VCARD\nFN:x", Format::VCard, "a vCard file without one whole card"),
-        (b"a;b\n", Format::Csv, "a table without one whole row below its header"),
-        (b"[]", Format::Json, "JSON without an object that holds a value"),
-        (b"[1,2]", Format::Json, "JSON without an object that holds a value"),
-        (b"5", Format::Json, "JSON without an object that holds a value"),
-        (b"", Format::Csv, "an empty file"),
-        (br#"{"allod":1,"records":[]}"#, Format::Json, "an export without records"),
+        (&b"hello"[..], Format::VCard, LooksLike::NoCards),
+        (b"BEGIN:VCARD\nFN:x", Format::VCard, LooksLike::CutCards),
+        (b"a;b\n", Format::Csv, LooksLike::NoRows),
+        (b"[]", Format::Json, LooksLike::NoObjects),
+        (b"[1,2]", Format::Json, LooksLike::NoObjects),
+        (b"5", Format::Json, LooksLike::NoObjects),
+        (b"", Format::Csv, LooksLike::Empty),
+        (br#"{"allod":1,"records":[]}"#, Format::Json, LooksLike::NoRecords),
     ] {
         let ImportError::NothingFound { looks_like, .. } = refused(bytes, "", Some(format)) else {
-            panic!("{looks}: {bytes:?}")
+            panic!("{looks:?}: {bytes:?}")
         };
         assert_eq!(looks_like, looks);
     }
-    assert!(matches!(refused(b"[{\"a\":1},{\"b\":", "x.json", None), ImportError::Broken { line: 1, .. }));
+    assert!(matches!(
+        refused(b"[{\"a\":1},{\"b\":", "x.json", None),
+        ImportError::Broken { line: 1, fault: JsonFault::Cut, .. }
+    ));
     assert!(matches!(refused(br#"{"allod":2,"records":[]}"#, "", None), ImportError::NewerExport { .. }));
     let table = import::read(b"a;b\n1;2\n", "x.csv", None, None);
     assert_eq!(table, Err(ImportError::NeedsKind { format: Format::Csv }));
     let json = import::read(b"{\"a\":1}", "x.json", None, None);
     assert_eq!(json, Err(ImportError::NeedsKind { format: Format::Json }));
+}
+
+#[test]
+fn broken_json_is_told_by_what_is_wrong_where() {
+    for (text, at_line, as_told) in [
+        ("[{\"a\":1},\n{\"b\":x}]", 2, JsonFault::Value),
+        ("[{\"a\":1} {\"b\":2}]", 1, JsonFault::Separator),
+        ("[{\"a\":1},]", 1, JsonFault::TrailingComma),
+        ("[{a:1}]", 1, JsonFault::Name),
+        ("[{\"a\":01}]", 1, JsonFault::Number),
+        ("[{\"a\":\"\\q\"}]", 1, JsonFault::Text),
+        ("{\"a\":1}}", 1, JsonFault::Value),
+        ("{\"allod\":1,\n\"records\":7}", 2, JsonFault::Records),
+    ] {
+        let refused = import::read(text.as_bytes(), "x.json", Some(Format::Json), Some(&kind("stamp")));
+        let Err(ImportError::Broken { line, fault, .. }) = refused else { panic!("{text}: {refused:?}") };
+        assert_eq!((line, fault), (at_line, as_told), "{text}");
+    }
+    let deep = format!("{}{}", "[".repeat(300), "]".repeat(300));
+    let refused = import::read(deep.as_bytes(), "x.json", None, Some(&kind("stamp")));
+    assert!(matches!(refused, Err(ImportError::Broken { fault: JsonFault::TooDeep, .. })), "{refused:?}");
+}
+
+#[test]
+fn what_went_wrong_is_said_in_the_language_of_the_reader() {
+    let two_lines = |bytes: &[u8], name: &str| {
+        let failure = Failure::from(import::read(bytes, name, None, Some(&kind("transaction"))).unwrap_err());
+        assert!(failure.id.starts_with("node-import-"));
+        Lang::ALL.map(|lang| Messages::of(lang).two_lines(failure.id, &failure.facts.clone().into()))
+    };
+    let [english, french] = two_lines(b"Dear Ana,\nhello.\n", "x.txt");
+    assert_eq!(english.0, "This is plain text, which cannot be imported.");
+    assert_eq!(english.1, "allod import FILE --format vcard|csv|json, if it is one of these");
+    assert_eq!(french.0, "Le fichier semble être du texte simple, ce qui ne s’importe pas.");
+    assert_eq!(french.1, "allod import FICHIER --format vcard|csv|json, si c’en est un");
+
+    let [english, french] = two_lines(b"date;amount;note\n2026-01-01;1\n", "x.csv");
+    let skipped = "line 2: has 2 cells where the header has 3";
+    let looks = "a table without one whole row below its header";
+    assert_eq!(english.0, format!("No record was found in {looks}; {skipped}."));
+    assert_eq!(
+        french.0,
+        "Aucune fiche n’a été trouvée dans un tableau sans une seule ligne entière sous son en-tête\u{202f}; \
+         ligne 2\u{a0}: a 2 cellules là où l’en-tête en a 3."
+    );
+    let [english, french] = two_lines(b"[]", "x.json");
+    assert_eq!(english.0, "No record was found in JSON without an object that holds a value.");
+    assert_eq!(french.0, "Aucune fiche n’a été trouvée dans du JSON sans un seul objet qui contienne une valeur.");
 }
 
 #[test]
@@ -243,13 +306,14 @@ fn what_would_fill_the_memory_is_refused() {
     assert_eq!(
         skips(&imported),
         [
-            "line 1: the card that begins here has more than 4096 properties",
-            "line 5006: the property has 2097163 bytes; 1048576 are the most"
+            "line 1: the card that begins here has more than 4,096 properties",
+            "line 5006: the property has 2,097,163 bytes; 1,048,576 are the most"
         ]
     );
     let short = table(&format!("a,b\n{}{}", "1,2\n".repeat(60), "1\n".repeat(10_003)));
     assert_eq!(short.skipped.len(), 10_001);
-    assert_eq!(short.skipped[10_000].why, "3 more were left out for reasons like these");
+    assert_eq!(short.skipped[10_000].reason, Reason::More { count: 3 });
+    assert_eq!(skips(&short)[10_000], "further on: 3 more were left out for reasons like these");
 }
 
 #[test]
@@ -270,6 +334,7 @@ fn a_damaged_export_gives_what_can_be_read() {
             "record 3: has no \"record\" of the form kind/id, or no \"fields\""
         ]
     );
+    assert_eq!(said(&imported, Lang::French)[0], "fiche 1, age: «\u{a0}number\u{a0}» n’est pas un type");
 }
 
 #[test]

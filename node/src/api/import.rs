@@ -8,23 +8,25 @@ use allod_protocol::{
 };
 use axum::{Json, extract::State};
 use serde::Serialize;
+use serde_json::{Map, Value};
 use utoipa::ToSchema;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::{
     Api,
-    errors::{ErrorJson, unexpected},
+    errors::{ErrorJson, fact, unexpected},
     input::{Parameters, Whole, bad_parameter},
     records::read_kind,
     reply::Reply,
 };
 use crate::{
     daemon::{
-        failure::{Failure, NodeRefusal},
+        failure::Failure,
         hygiene,
         limits::{IMPORT_CHUNK_MAX_BYTES, IMPORT_WRITES_MAX},
     },
     import::{self, Format, Imported, ImportedRecord, Skipped},
+    messages::Lang,
 };
 
 /// Where an import's file stands in the history of a field, before its name.
@@ -49,13 +51,23 @@ pub struct ImportedJson {
 /// Something that was left out.
 #[derive(Serialize, ToSchema)]
 pub struct SkippedJson {
+    /// In English.
     r#where: String,
+    /// In English.
     why: String,
+    /// The key of this reason in the message catalogues.
+    #[schema(value_type = String)]
+    id: &'static str,
+    /// The facts of both: texts and numbers.
+    #[schema(value_type = Object)]
+    facts: Map<String, Value>,
 }
 
 impl From<Skipped> for SkippedJson {
     fn from(skipped: Skipped) -> Self {
-        Self { r#where: skipped.where_, why: skipped.why }
+        let (place, why) = skipped.said(Lang::English);
+        let facts = skipped.facts().iter().map(|(name, value)| ((*name).to_owned(), fact(value))).collect();
+        Self { r#where: place, why, id: skipped.id(), facts }
     }
 }
 
@@ -79,7 +91,7 @@ async fn import_file(State(api): State<Api>, mut parameters: Parameters, Whole(f
     parameters.finish()?;
 
     let source = if name.is_empty() { SOURCE.to_owned() } else { format!("{SOURCE}:{name}") };
-    let read = move || import::read(&file, &name, format, kind.as_ref()).map_err(|error| failure(&error));
+    let read = move || import::read(&file, &name, format, kind.as_ref()).map_err(Failure::from);
     let Imported { format, records, skipped, .. } =
         tokio::task::spawn_blocking(read).await.unwrap_or_else(|_| Err(unexpected("import")))?;
 
@@ -101,10 +113,6 @@ async fn import_file(State(api): State<Api>, mut parameters: Parameters, Whole(f
         unchanged: counts.unchanged,
         skipped: skipped.into_iter().map(SkippedJson::from).collect(),
     }))
-}
-
-fn failure(error: &import::ImportError) -> Failure {
-    NodeRefusal::ImportFailed { why: error.to_string(), remedy: error.remedy().to_owned() }.into()
 }
 
 /// Records in pages that each fit one step of the engine. A record that alone is larger goes alone.

@@ -295,7 +295,7 @@ async fn a_file_is_imported_in_pages() {
     assert!(node.script.seen().iter().filter(|seen| *seen == "Import").count() > 1);
     let mut caller = Caller::connect(&node.home.socket()).await;
     let (status, answer) = caller.try_call("POST", "/v1/import?name=x.vcf", "nothing at all").await.unwrap();
-    assert_eq!((status, &answer["error"]["id"]), (400, &json!("node-import-failed")));
+    assert_eq!((status, &answer["error"]["id"]), (400, &json!("node-import-nothing")));
 }
 
 async fn next_text(body: &mut axum::body::Body) -> String {

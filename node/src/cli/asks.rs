@@ -3,7 +3,7 @@
 //! An answer names every selector that it lends, so that what leaves is what stood on the screen and nothing that came in between.
 //! Optional selectors are off until chosen: by `--only`, by a yes to each, or by `--yes` to all.
 
-use allod_protocol::refusal::Refusal;
+use allod_protocol::refusal::{Code, Refusal};
 use serde_json::{Value, json};
 
 use super::{
@@ -15,7 +15,11 @@ use super::{
     listing::{self, Listing, Paging},
     screen::{Screen, Table},
 };
-use crate::{client::Url, messages::Facts, time_text::Meaning};
+use crate::{
+    client::Url,
+    messages::{Facts, for_shell},
+    time_text::Meaning,
+};
 
 pub(super) async fn ask(session: &Session, args: arguments::Ask) -> Done {
     let screen = &session.screen;
@@ -133,17 +137,64 @@ async fn show(session: &Session, id: &str) -> Done {
         ("column-declined-because", forms::text(&ask["declined_because"])),
         ("column-grant", forms::text(&ask["grant"])),
     ])?;
-    let values = ask["values"].as_array().map_or(&[][..], Vec::as_slice);
+    let mut values = ask["values"].as_array().cloned().unwrap_or_default();
+    let unset = unset(&ask);
+    values.extend(unset.iter().map(|selector| no_value_yet(screen, selector)));
     if !values.is_empty() {
         screen.print("")?;
         screen.say("would-leave", &Facts::none().text("peer", forms::text(&ask["peer"])))?;
-        screen.table(values_table(screen, values))?;
+        screen.table(values_table(screen, &values))?;
     }
-    if ask["state"] == "open" && ask["direction"] != "out" && ask["direction"] != "held" {
+    if is_ours_to_answer(&ask) {
+        let lent = only(&lendable(&ask, &unset));
+        let part = unset.iter().any(|selector| is_field(selector)) && !lent.is_empty();
+        let facts = Facts::none().text("ask", forms::text(&ask["ask"])).text("lent", lent);
         screen.print("")?;
-        screen.say("asks-next", &Facts::none().text("ask", forms::text(&ask["ask"])))?;
+        screen.say(if part { "asks-next-part" } else { "asks-next" }, &facts)?;
     }
     Ok(())
+}
+
+fn is_ours_to_answer(ask: &Value) -> bool {
+    ask["state"] == "open" && ask["direction"] != "out" && ask["direction"] != "held"
+}
+
+/// One field, which can be lent only if it is there; a column can be lent before it has a value.
+fn is_field(selector: &str) -> bool {
+    !selector.contains("/*/")
+}
+
+/// Under which selector a value would leave.
+fn leaves_as(value: &Value) -> &str {
+    value["selector"].as_str().or_else(|| value["path"].as_str()).unwrap_or_default()
+}
+
+fn asked(ask: &Value) -> impl Iterator<Item = &str> {
+    ask["selectors"].as_array().into_iter().flatten().filter_map(|item| item["selector"].as_str())
+}
+
+/// The selectors of an ask that is ours to answer for which there is no value here.
+fn unset(ask: &Value) -> Vec<&str> {
+    if !is_ours_to_answer(ask) {
+        return Vec::new();
+    }
+    let values = ask["values"].as_array().map_or(&[][..], Vec::as_slice);
+    asked(ask).filter(|selector| values.iter().all(|value| leaves_as(value) != *selector)).collect()
+}
+
+/// What of an ask can be lent as things are.
+fn lendable<'a>(ask: &'a Value, unset: &[&str]) -> Vec<&'a str> {
+    asked(ask).filter(|selector| !is_field(selector) || !unset.contains(selector)).collect()
+}
+
+/// Selectors as they are typed behind `answer ASK`.
+fn only(selectors: &[&str]) -> String {
+    selectors.iter().map(|selector| format!("--only {}", for_shell(selector))).collect::<Vec<_>>().join(" ")
+}
+
+/// Stands among the values for a selector that has none.
+fn no_value_yet(screen: &Screen, selector: &str) -> Value {
+    json!({ "path": selector, "selector": selector, "value": screen.word("no-value-yet") })
 }
 
 fn values_table(screen: &Screen, values: &[Value]) -> Table {
@@ -161,21 +212,31 @@ pub(super) async fn answer(session: &Session, args: arguments::Answer) -> Done {
         return Err(Refusal::AskIsOver { id: forms::text(&ask["ask"]), state: state.to_owned() }.into());
     }
     let peer = forms::text(&ask["peer"]);
-    let chosen = choose(session, &ask, args.only, consent).await?;
+    let unset = unset(&ask);
+    let chosen = choose(session, &ask, &unset, args.only, consent).await?;
     if chosen.is_empty() {
         return Err(Ending::usage("cli-nothing-chosen", Facts::none().text("ask", args.ask)));
     }
+    let is_chosen = |selector: &str| chosen.iter().any(|chosen| chosen == selector);
+    let missing: Vec<&str> =
+        unset.iter().copied().filter(|selector| is_field(selector) && is_chosen(selector)).collect();
+    if let Some(first) = missing.first() {
+        let mut lent = lendable(&ask, &unset);
+        lent.retain(|selector| is_chosen(selector));
+        let facts = Facts::none()
+            .text("ask", forms::text(&ask["ask"]))
+            .text("missing", missing.join(", "))
+            .text("path", *first)
+            .text("lent", only(&lent));
+        return Err(Ending::failed(Code::NotFound, "cli-ask-no-value", facts));
+    }
     if consent == Consent::Asked || !screen.is_json() {
-        let values: Vec<Value> = ask["values"]
-            .as_array()
-            .into_iter()
-            .flatten()
-            .filter(|value| {
-                let selector = value["selector"].as_str().or_else(|| value["path"].as_str()).unwrap_or_default();
-                chosen.iter().any(|chosen| chosen == selector)
-            })
-            .cloned()
-            .collect();
+        let values = ask["values"].as_array().into_iter().flatten();
+        let mut values: Vec<Value> = values.filter(|value| is_chosen(leaves_as(value))).cloned().collect();
+        if !values.is_empty() {
+            let unset = unset.iter().filter(|selector| is_chosen(selector));
+            values.extend(unset.map(|selector| no_value_yet(screen, selector)));
+        }
         let end = until.clone().map_or_else(|| ask["until"].clone(), Value::from);
         grants::show_leaving(screen, &peer, &values, &ask["purpose"], &end, ask["mode"].as_str(), consent)?;
     }
@@ -189,13 +250,26 @@ pub(super) async fn answer(session: &Session, args: arguments::Answer) -> Done {
 }
 
 /// What is lent: what `--only` names, else what is required and each optional selector that the person says yes to.
-async fn choose(session: &Session, ask: &Value, only: Vec<String>, consent: Consent) -> Done<Vec<String>> {
+///
+/// An optional field without a value is not asked about: it is said that it stays out.
+async fn choose(
+    session: &Session,
+    ask: &Value,
+    unset: &[&str],
+    only: Vec<String>,
+    consent: Consent,
+) -> Done<Vec<String>> {
     if !only.is_empty() {
         return Ok(only);
     }
     let mut chosen = Vec::new();
     for item in ask["selectors"].as_array().into_iter().flatten() {
         let selector = item["selector"].as_str().unwrap_or_default().to_owned();
+        let asking = item["required"] != true && consent == Consent::Asked;
+        if asking && is_field(&selector) && unset.contains(&&*selector) {
+            session.screen.note(&session.screen.text("answer-left-out", &Facts::none().text("selector", selector)));
+            continue;
+        }
         let lent = item["required"] == true || consent == Consent::Given || {
             let facts = Facts::none().text("selector", selector.clone());
             asking::confirm(session, "answer-optional-ask", &facts).await?

@@ -29,7 +29,7 @@ const JSON_KEYS: &[(&str, &str)] = &[
     ("list", r#"{"items":[{"id","kind","fields":[…],"at"}],"next"?}"#),
     ("history", r#"{"items":[{"path","value","type","version","at","source"}],"next"?}"#),
     ("remove", r#"{"removed":N,"told":[{"peer","state"}]}"#),
-    ("import", r#"{"format","records","new","changed","unchanged","skipped":[{"where","why"}]}"#),
+    ("import", r#"{"format","records","new","changed","unchanged","skipped":[{"where","why","id","facts"}]}"#),
     ("export", r#"{"items":[{"record","fields":{…}}]}; --to: {"records","file"}"#),
     ("invite", r#"{"invitation","expires"}, {"peer","words":[6],"emoji":[7],"confirmed"}"#),
     ("accept", r#"{"peer","words":[6],"emoji":[7],"confirmed"}"#),

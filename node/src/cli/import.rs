@@ -25,13 +25,14 @@ use tokio::{fs::File, io::AsyncReadExt, time::interval};
 
 use super::{
     Session, arguments,
-    ending::{Done, Ending},
+    ending::{Done, Ending, facts_of},
     forms, listing,
     screen::{Screen, Table},
 };
 use crate::{
     client::{Body, IMPORT_DEADLINE, Url},
-    messages::Facts,
+    import::said,
+    messages::{Facts, Lang},
 };
 
 /// The largest file that the node takes. Bytes.
@@ -136,6 +137,15 @@ async fn with_progress(
     answer
 }
 
+/// Where and why, in the reader's language; in English where the catalogue lacks what a newer node says.
+fn skipped_row(screen: &Screen, item: &Value) -> [String; 2] {
+    let known = item["id"].as_str().filter(|id| screen.lang() != Lang::English && screen.has(id));
+    match known {
+        Some(id) => said(screen.lang(), id, &facts_of(&item["facts"])).into(),
+        None => [forms::value(&item["where"]), forms::text(&item["why"])],
+    }
+}
+
 fn show(screen: &Screen, path: &Path, answer: &Value, dry_run: bool) -> Done {
     if screen.is_json() {
         return screen.json(answer);
@@ -150,8 +160,7 @@ fn show(screen: &Screen, path: &Path, answer: &Value, dry_run: bool) -> Done {
         .text("format", forms::text(&answer["format"]));
     screen.say(if dry_run { "import-would" } else { "import-done" }, &facts)?;
     let shown = &skipped[..skipped.len().min(SKIPPED_SHOWN)];
-    let row = |_: &Screen, item: &Value| [forms::value(&item["where"]), forms::text(&item["why"])];
-    let table: Table = listing::table(screen, &["column-where", "column-why"], &row, shown);
+    let table: Table = listing::table(screen, &["column-where", "column-why"], &skipped_row, shown);
     screen.table(table)?;
     if skipped.len() > shown.len() {
         let facts = Facts::none()

@@ -114,8 +114,26 @@ refusals! {
     OtherUser { } = "node-other-user", Declined;
     /// Not a time.
     BadTime { text: Text } = "node-bad-time", Usage;
-    /// The file does not read as its format.
-    ImportFailed { why: Text, remedy: Text } = "node-import-failed", Invalid;
+    /// The file is larger than one may be.
+    ImportTooLarge { bytes: Number, most: Number } = "node-import-too-large", Invalid;
+    /// The file holds more records than one import may have.
+    ImportTooManyRecords { most: Number } = "node-import-too-many-records", Invalid;
+    /// One object of the file is larger than a record.
+    ImportItemTooLarge { item: Number, most: Number } = "node-import-item-too-large", Invalid;
+    /// The table is too wide.
+    ImportTooManyColumns { columns: Number, most: Number } = "node-import-too-many-columns", Invalid;
+    /// The file is none that can be read; `looks_like` is a word for what it is.
+    ImportUnknown { looks_like: Text } = "node-import-unknown", Invalid;
+    /// The file does not say what its records are.
+    ImportNeedsKind { format: Text } = "node-import-needs-kind", Invalid;
+    /// The first line of a table holds values.
+    ImportNoHeader { line: Number, cell: Text } = "node-import-no-header", Invalid;
+    /// The JSON breaks; `fault` is a word for how.
+    ImportBroken { line: Number, column: Number, fault: Text } = "node-import-broken", Invalid;
+    /// A newer program wrote the export.
+    ImportNewer { version: Text } = "node-import-newer", Invalid;
+    /// No record is in the file; `skip` is the reason for what was left out first, whose facts stand beside these, or empty.
+    ImportNothing { looks_like: Text, skip: Text } = "node-import-nothing", Invalid;
     /// A fault of this program.
     Internal { what: Text } = "node-internal", Failed;
 }

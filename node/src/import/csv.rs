@@ -13,11 +13,12 @@ use allod_protocol::{
 use csv::{ReaderBuilder, StringRecord};
 
 use super::{
-    Collected, Format, ImportError, Imported, ImportedRecord, Notes,
+    Collected, Format, ImportError, Imported, ImportedRecord, Notes, Place, Reason,
     digest::Content,
     limits::{COLUMNS_MAX, HEADER_SEARCH_LINES, UNCLOSED_QUOTES_MAX},
     names::{Ids, Naming, plain_name},
     text::decode,
+    too_many_fields,
     written::{Days, Numbers, instant},
 };
 
@@ -45,7 +46,7 @@ pub(super) fn read(bytes: &[u8], kind: &Kind) -> Result<Imported, ImportError> {
         return Ok(collected.finish(Format::Csv, notes));
     };
     for row in rows().take(header_at) {
-        collected.skip(row.place(), "stands above the line that names the columns");
+        collected.skip(row.place(), Reason::AboveHeader {});
     }
     let header = rows().nth(header_at).expect("the header was found in these rows");
     if filled(&header.cells) > COLUMNS_MAX {
@@ -64,11 +65,8 @@ pub(super) fn read(bytes: &[u8], kind: &Kind) -> Result<Imported, ImportError> {
         match row.quotes {
             Quotes::Sound if filled(&row.cells) == 0 => {}
             Quotes::Sound => table.take(&row, &mut ids, &mut collected)?,
-            Quotes::Open => collected.skip(row.place(), "a quotation mark that opens here never closes"),
-            Quotes::OpenThrough { last_line } => {
-                let why = format!("a quotation mark that opens here never closes; skipped up to line {last_line}");
-                collected.skip(row.place(), why);
-            }
+            Quotes::Open => collected.skip(row.place(), Reason::OpenQuote {}),
+            Quotes::OpenThrough { last_line } => collected.skip(row.place(), Reason::OpenQuotes { last_line }),
         }
     }
     let columns =
@@ -142,8 +140,8 @@ enum Quotes {
 }
 
 impl Row {
-    fn place(&self) -> String {
-        format!("line {}", self.line)
+    const fn place(&self) -> Place {
+        Place::Line(self.line)
     }
 }
 
@@ -297,8 +295,8 @@ impl<'k> Table<'k> {
     fn take(&self, row: &Row, ids: &mut Ids, collected: &mut Collected) -> Result<(), ImportError> {
         let place = row.place();
         if row.cells.len() < self.columns.len() || filled(&row.cells) > self.columns.len() {
-            let why = format!("has {} cells where the header has {}", row.cells.len(), self.columns.len());
-            collected.skip(place, why);
+            let (cells, columns) = (row.cells.len() as u64, self.columns.len() as u64);
+            collected.skip(place, Reason::OtherWidth { cells, columns });
             return Ok(());
         }
         let mut fields = Vec::with_capacity(self.columns.len());
@@ -311,22 +309,22 @@ impl<'k> Table<'k> {
             day = day.or_else(|| column.day(cell));
             content.part(title.as_bytes());
             content.part(cell.as_bytes());
-            if let Some(value) = collected.checked(column.value(cell), &place, &format!("\"{title}\"")) {
+            if let Some(value) = collected.checked(column.value(cell), &place, title) {
                 fields.push((column.name.clone(), value));
             }
         }
         if fields.len() > FIELDS_PER_RECORD_MAX {
             // Said here, before an id is drawn for it.
-            collected.skip(place, format!("has {} fields; {FIELDS_PER_RECORD_MAX} are the most", fields.len()));
+            collected.skip(place, too_many_fields(fields.len()));
             return Ok(());
         }
         match ids.give(self.schema, &fields, day, content.finish()) {
             Some(id) => {
                 let record = RecordPath { kind: self.kind.clone(), id };
-                collected.take(ImportedRecord { record, fields }, &place)
+                collected.take(ImportedRecord { record, fields }, place)
             }
             None => {
-                collected.skip(place, "is the same as a row above");
+                collected.skip(place, Reason::SameRow {});
                 Ok(())
             }
         }

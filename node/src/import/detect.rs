@@ -2,10 +2,10 @@
 
 use std::path::Path;
 
-use super::{Format, csv, limits::SNIFF_MAX_BYTES, text, vcard};
+use super::{Format, LooksLike, csv, limits::SNIFF_MAX_BYTES, text, vcard};
 
 /// The format of a file, or what it looks like if it is none of ours.
-pub(super) fn format(bytes: &[u8], name: &str) -> Result<Format, &'static str> {
+pub(super) fn format(bytes: &[u8], name: &str) -> Result<Format, LooksLike> {
     if let Some(known) = signature(bytes) {
         return Err(known);
     }
@@ -27,20 +27,20 @@ pub(super) fn format(bytes: &[u8], name: &str) -> Result<Format, &'static str> {
         "csv" | "tsv" | "tab" => return Ok(Format::Csv),
         _ => {}
     }
-    if csv::is_table(&sample) { Ok(Format::Csv) } else { Err("plain text") }
+    if csv::is_table(&sample) { Ok(Format::Csv) } else { Err(LooksLike::PlainText) }
 }
 
-/// In words, a file of this format in which no record is.
-pub(super) fn empty_handed(bytes: &[u8], format: Format) -> &'static str {
+/// What a file of this format looks like in which no record is.
+pub(super) fn empty_handed(bytes: &[u8], format: Format) -> LooksLike {
     if let Some(known) = signature(bytes).or_else(|| prefix(sample(bytes).trim_start())) {
         return known;
     }
     match format {
-        Format::VCard if sample(bytes).lines().any(vcard::begins_card) => "a vCard file without one whole card",
-        Format::VCard => "a file without BEGIN:VCARD",
-        Format::Csv => "a table without one whole row below its header",
-        Format::Json => "JSON without an object that holds a value",
-        Format::Allod => "an export without records",
+        Format::VCard if sample(bytes).lines().any(vcard::begins_card) => LooksLike::CutCards,
+        Format::VCard => LooksLike::NoCards,
+        Format::Csv => LooksLike::NoRows,
+        Format::Json => LooksLike::NoObjects,
+        Format::Allod => LooksLike::NoRecords,
     }
 }
 
@@ -59,35 +59,35 @@ fn sample(bytes: &[u8]) -> String {
     text.trim_start_matches('\u{feff}').to_owned()
 }
 
-fn signature(bytes: &[u8]) -> Option<&'static str> {
-    const KNOWN: [(&[u8], &str); 8] = [
-        (b"%PDF", "a PDF"),
-        (b"PK\x03\x04", "a ZIP archive or an office document"),
-        (b"\x1f\x8b", "a gzip archive"),
-        (b"\x89PNG", "a picture"),
-        (b"\xff\xd8\xff", "a picture"),
-        (b"GIF8", "a picture"),
-        (b"SQLite format 3", "an SQLite database"),
-        (b"\xd0\xcf\x11\xe0", "an old office document"),
+fn signature(bytes: &[u8]) -> Option<LooksLike> {
+    const KNOWN: [(&[u8], LooksLike); 8] = [
+        (b"%PDF", LooksLike::Pdf),
+        (b"PK\x03\x04", LooksLike::Zip),
+        (b"\x1f\x8b", LooksLike::Gzip),
+        (b"\x89PNG", LooksLike::Picture),
+        (b"\xff\xd8\xff", LooksLike::Picture),
+        (b"GIF8", LooksLike::Picture),
+        (b"SQLite format 3", LooksLike::Sqlite),
+        (b"\xd0\xcf\x11\xe0", LooksLike::OldOffice),
     ];
     if bytes.iter().all(u8::is_ascii_whitespace) {
-        return Some("an empty file");
+        return Some(LooksLike::Empty);
     }
     if let Some((_, what)) = KNOWN.iter().find(|(magic, _)| bytes.starts_with(magic)) {
-        return Some(what);
+        return Some(*what);
     }
     let utf_16 = !text::encoding(bytes).0.is_ascii_compatible();
     let head = &bytes[..bytes.len().min(SNIFF_MAX_BYTES)];
-    (!utf_16 && head.contains(&0)).then_some("binary data")
+    (!utf_16 && head.contains(&0)).then_some(LooksLike::Binary)
 }
 
-fn prefix(text: &str) -> Option<&'static str> {
-    const KNOWN: [(&str, &str); 5] = [
-        ("BEGIN:VCALENDAR", "a calendar"),
-        ("OFXHEADER", "an OFX bank file"),
-        ("!Type:", "a QIF bank file"),
-        ("ALLOD:", "an invitation"),
-        ("<", "XML or HTML"),
+fn prefix(text: &str) -> Option<LooksLike> {
+    const KNOWN: [(&str, LooksLike); 5] = [
+        ("BEGIN:VCALENDAR", LooksLike::Calendar),
+        ("OFXHEADER", LooksLike::Ofx),
+        ("!Type:", LooksLike::Qif),
+        ("ALLOD:", LooksLike::Invitation),
+        ("<", LooksLike::Markup),
     ];
     let starts = |prefix: &str| text.get(..prefix.len()).is_some_and(|head| head.eq_ignore_ascii_case(prefix));
     KNOWN.iter().find(|(prefix, _)| starts(prefix)).map(|(_, what)| *what)
@@ -109,20 +109,20 @@ mod tests {
     #[test]
     fn the_name_decides_where_the_content_does_not() {
         assert_eq!(format(b"amount\n1\n2\n", "x.csv"), Ok(Format::Csv));
-        assert_eq!(format(b"amount\n1\n2\n", "x"), Err("plain text"));
+        assert_eq!(format(b"amount\n1\n2\n", "x"), Err(LooksLike::PlainText));
     }
 
     #[test]
     fn what_is_none_of_ours_is_called_by_its_name() {
         for (bytes, what) in [
-            (&b""[..], "an empty file"),
-            (b" \n\n", "an empty file"),
-            (b"%PDF-1.7", "a PDF"),
-            (b"PK\x03\x04\x14", "a ZIP archive or an office document"),
-            (b"\x00\x01\x02\x03\x00", "binary data"),
-            (b"BEGIN:VCALENDAR\nEND:VCALENDAR\n", "a calendar"),
-            (b"<?xml version='1.0'?>", "XML or HTML"),
-            (b"Dear Ana,\nit was good to see you.\n", "plain text"),
+            (&b""[..], LooksLike::Empty),
+            (b" \n\n", LooksLike::Empty),
+            (b"%PDF-1.7", LooksLike::Pdf),
+            (b"PK\x03\x04\x14", LooksLike::Zip),
+            (b"\x00\x01\x02\x03\x00", LooksLike::Binary),
+            (b"BEGIN:VCALENDAR\nEND:VCALENDAR\n", LooksLike::Calendar),
+            (b"<?xml version='1.0'?>", LooksLike::Markup),
+            (b"Dear Ana,\nit was good to see you.\n", LooksLike::PlainText),
         ] {
             assert_eq!(format(bytes, "file"), Err(what));
         }

@@ -8,7 +8,7 @@ use allod_protocol::{
     limits::{FIELDS_PER_RECORD_MAX, ITEMS_PER_VALUE_MAX},
     path::{FieldName, ID_FIELD, Kind, RecordPath},
     schema::{Field, Schema},
-    value::{Scalar, Type, Value},
+    value::{Scalar, Type, Value, ValueError},
 };
 use std::{cell::Cell, io};
 
@@ -16,11 +16,12 @@ use serde::de::{DeserializeSeed, Deserializer, Error as _, MapAccess, SeqAccess,
 use serde_json::{Value as Json, error::Category};
 
 use super::{
-    Collected, Format, ImportError, Imported, ImportedRecord, Notes,
+    Collected, Format, ImportError, Imported, ImportedRecord, JsonFault, Notes, Place, Reason,
     digest::Content,
     limits::JSON_ITEM_MAX_BYTES,
     names::{Ids, Naming, first_day, fitting, plain_name},
     text::decode,
+    too_large, too_many_fields,
 };
 use crate::{
     export::{MARK, RECORDS, VERSION},
@@ -57,19 +58,13 @@ pub(super) fn read(bytes: &[u8], kind: Option<&Kind>) -> Result<Imported, Import
             return Err(match (reader.stopped, broken.classify()) {
                 (Some(stopped), _) => stopped,
                 (None, Category::Io) => ImportError::ItemTooLarge { item: reader.items + 1 },
-                (None, Category::Eof) => ImportError::Broken { line, column, why: "it ends in the middle".to_owned() },
-                (None, _) => ImportError::Broken { line, column, why: said(&broken) },
+                (None, Category::Eof) => ImportError::Broken { line, column, fault: JsonFault::Cut },
+                (None, _) => ImportError::Broken { line, column, fault: JsonFault::of(&broken.to_string()) },
             });
         }
     }
     let format = if reader.is_export { Format::Allod } else { Format::Json };
     Ok(reader.collected.finish(format, Notes { encoding: encoding.name(), ..Notes::default() }))
-}
-
-/// The parser's sentence without the place, which is told beside it.
-fn said(broken: &serde_json::Error) -> String {
-    let whole = broken.to_string();
-    whole.split(" at line ").next().unwrap_or_default().to_owned()
 }
 
 /// Hands the text out as long as there is room, so that one endless object does not fill the memory.
@@ -123,16 +118,15 @@ impl Reader<'_> {
     /// One member of the file, which should be an object.
     fn item(&mut self, json: &Json) -> Result<(), ImportError> {
         self.items += 1;
-        let place = format!("item {}", self.items);
+        let place = Place::Item(self.items);
         let Json::Object(members) = json else {
-            self.collected.skip(place, format!("is {}, not an object", noun(json)));
+            self.collected.skip(place, Reason::NoObject { noun: noun(json).to_owned() });
             return Ok(());
         };
         let Some(kind) = self.kind else { return Err(ImportError::NeedsKind { format: Format::Json }) };
         let flat = flatten(members);
         if flat.len() > FIELDS_PER_RECORD_MAX {
-            let why = format!("has {} fields; {FIELDS_PER_RECORD_MAX} are the most", flat.len());
-            self.collected.skip(place, why);
+            self.collected.skip(place, too_many_fields(flat.len()));
             return Ok(());
         }
         let (names, values): (Vec<_>, Vec<_>) = flat.into_iter().unzip();
@@ -143,7 +137,7 @@ impl Reader<'_> {
             }
         }
         if fields.is_empty() {
-            self.collected.skip(place, "holds no value");
+            self.collected.skip(place, Reason::NoValue {});
             return Ok(());
         }
         let mut content = Content::new();
@@ -151,10 +145,10 @@ impl Reader<'_> {
         match self.ids.give(self.schema, &fields, first_day(&fields), content.finish()) {
             Some(id) => {
                 let record = RecordPath { kind: kind.clone(), id };
-                self.collected.take(ImportedRecord { record, fields }, &place)
+                self.collected.take(ImportedRecord { record, fields }, place)
             }
             None => {
-                self.collected.skip(place, "is the same as an item above");
+                self.collected.skip(place, Reason::SameItem {});
                 Ok(())
             }
         }
@@ -163,24 +157,26 @@ impl Reader<'_> {
     /// One record of our own export.
     fn exported(&mut self, json: &Json) -> Result<(), ImportError> {
         self.items += 1;
-        let place = format!("record {}", self.items);
+        let item = self.items;
+        let place = Place::Record(item);
         let path = json["record"].as_str().and_then(|text| text.parse::<RecordPath>().ok());
         let (Some(record), Some(members)) = (path, json["fields"].as_object()) else {
-            self.collected.skip(place, "has no \"record\" of the form kind/id, or no \"fields\"");
+            self.collected.skip(place, Reason::NoRecord {});
             return Ok(());
         };
         if let Some(kind) = self.kind.filter(|kind| **kind != record.kind) {
-            self.collected.skip(place, format!("is a {}, and only {kind} was asked for", record.kind));
+            let (kind, wanted) = (record.kind.to_string(), kind.to_string());
+            self.collected.skip(place, Reason::OtherKind { kind, wanted });
             return Ok(());
         }
         let mut fields = Vec::with_capacity(members.len());
         for (name, member) in members {
             match exported_field(name, member) {
                 Ok(field) => fields.push(field),
-                Err(why) => self.collected.skip(format!("{place}, {name}"), why),
+                Err(why) => self.collected.skip(Place::RecordField { item, field: name.clone() }, why),
             }
         }
-        self.collected.take(ImportedRecord { record, fields }, &place)
+        self.collected.take(ImportedRecord { record, fields }, place)
     }
 
     fn export_begins(&mut self, version: &Json) -> Result<(), ImportError> {
@@ -193,25 +189,30 @@ impl Reader<'_> {
     }
 }
 
-fn exported_field(name: &str, member: &Json) -> Result<(FieldName, Value), String> {
-    let field = FieldName::parse(name).map_err(|refused| refused.to_string())?;
+fn exported_field(name: &str, member: &Json) -> Result<(FieldName, Value), Reason> {
+    let field = FieldName::parse(name).map_err(|_| Reason::NoName { text: name.to_owned() })?;
     if name == ID_FIELD {
-        return Err("the field \"id\" is the record's own".to_owned());
+        return Err(Reason::OwnId {});
     }
     let word = member["type"].as_str().unwrap_or_default();
-    let value_type = Type::parse(word).ok_or_else(|| format!("\"{word}\" is no type"))?;
-    let value = from_json(value_type, &member["value"]).map_err(|refused| refused.to_string())?;
+    let value_type = Type::parse(word).ok_or_else(|| Reason::NoType { word: word.to_owned() })?;
+    let value = from_json(value_type, &member["value"]).map_err(|refused| match refused {
+        ValueError::NotA { expected, text } => Reason::NotOfType { text, expected: expected.to_string() },
+        ValueError::TooLarge { .. } => too_large(name),
+        ValueError::Shape => Reason::BadShape { most: ITEMS_PER_VALUE_MAX as u64 },
+    })?;
     Ok((field, value))
 }
 
+/// A word for what this is.
 fn noun(json: &Json) -> &'static str {
     match json {
         Json::Null => "null",
-        Json::Bool(_) => "true or false",
-        Json::Number(_) => "a number",
-        Json::String(_) => "a text",
-        Json::Array(_) => "an array",
-        Json::Object(_) => "an object",
+        Json::Bool(_) => "boolean",
+        Json::Number(_) => "number",
+        Json::String(_) => "text",
+        Json::Array(_) => "array",
+        Json::Object(_) => "object",
     }
 }
 

@@ -38,7 +38,7 @@ use self::{
     property::{Content as Held, Property},
 };
 use super::{
-    Collected, Format, ImportError, Imported, ImportedRecord, Notes,
+    Collected, Format, ImportError, Imported, ImportedRecord, Notes, Place, Reason,
     digest::Content,
     limits::PROPERTY_MAX_BYTES,
     names::{Ids, fitting, numbered, plain_name},
@@ -77,7 +77,7 @@ pub(super) fn read(bytes: &[u8], kind: Option<&Kind>) -> Result<Imported, Import
     let mut ids = Ids::default();
     for piece in Cards::new(body) {
         match piece {
-            Piece::Broken { line, why } => collected.skip(format!("line {line}"), why),
+            Piece::Broken { line, why } => collected.skip(Place::Line(line), why),
             Piece::Card(card) => take(&card, &kind, encoding, &mut ids, &mut collected)?,
         }
     }
@@ -96,8 +96,8 @@ fn take(
     let mut properties = Vec::with_capacity(card.lines.len());
     for line in &card.lines {
         if line.raw.len() > PROPERTY_MAX_BYTES {
-            let why = format!("the property has {} bytes; {PROPERTY_MAX_BYTES} are the most", line.raw.len());
-            collected.skip(format!("line {}", line.number), why);
+            let (bytes, most) = (line.raw.len() as u64, PROPERTY_MAX_BYTES as u64);
+            collected.skip(Place::Line(line.number), Reason::PropertyTooLarge { bytes, most });
         } else {
             properties.push((line.number, Property::read(line.raw, encoding)));
         }
@@ -105,20 +105,20 @@ fn take(
     let version = properties.iter().filter_map(|(_, p)| p.as_ref()).find(|p| p.name == "VERSION").map(|p| p.text());
     let version = version.filter(|version| matches!(version.as_str(), "2.1" | "3.0" | "4.0"));
     for (number, property) in properties {
-        let place = format!("line {number}");
+        let place = Place::Line(number);
         let Some(property) = property else {
-            collected.skip(place, "has no colon, so it is no property");
+            collected.skip(place, Reason::NoColon {});
             continue;
         };
         let Some(held) = property.content(version.as_deref()) else {
-            collected.skip(place, format!("the value of {} cannot be read", property.name));
+            collected.skip(place, Reason::Unreadable { property: property.name });
             continue;
         };
         for (name, value) in draft.fields_of(&property, held) {
             let full = draft.fields.len() >= FIELDS_PER_RECORD_MAX;
             if full {
-                collected
-                    .skip(&place, format!("{}: a record has {FIELDS_PER_RECORD_MAX} fields at most", property.name));
+                let (property, most) = (property.name, FIELDS_PER_RECORD_MAX as u64);
+                collected.skip(place, Reason::RecordFull { property, most });
                 break;
             }
             match collected.checked(value, &place, &property.name) {
@@ -128,9 +128,9 @@ fn take(
         }
     }
     draft.name_from_parts();
-    let place = format!("line {}", card.line);
+    let place = Place::Line(card.line);
     if draft.fields.iter().all(|(name, _)| name.as_str() == "vcard_version") {
-        collected.skip(place, "the card that begins here is empty");
+        collected.skip(place, Reason::EmptyCard {});
         return Ok(());
     }
     let mut content = Content::new();
@@ -141,10 +141,10 @@ fn take(
     match ids.give(schema, &draft.fields, None, content.finish()) {
         Some(id) => {
             let record = RecordPath { kind: kind.clone(), id };
-            collected.take(ImportedRecord { record, fields: draft.fields }, &place)
+            collected.take(ImportedRecord { record, fields: draft.fields }, place)
         }
         None => {
-            collected.skip(place, "the card that begins here is the same as one above");
+            collected.skip(place, Reason::SameCard {});
             Ok(())
         }
     }

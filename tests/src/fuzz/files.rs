@@ -1,8 +1,10 @@
 //! What people bring: files to import, and JSON on the control socket.
 
 use allod_node::{
+    daemon::failure::Failure,
     import::{self, Format},
     json,
+    messages::{Lang, Messages},
 };
 use allod_protocol::{
     codec::Coded,
@@ -24,7 +26,13 @@ fn imported(bytes: &[u8], format: Option<Format>, name: &str, kind: &str) {
                 }
             }
         }
-        Err(error) => assert!(!error.to_string().is_empty() && !error.remedy().is_empty()),
+        Err(error) => {
+            let failure = Failure::from(error);
+            for lang in Lang::ALL {
+                let (what, attempt) = Messages::of(lang).two_lines(failure.id, &failure.facts.clone().into());
+                assert!(what.ends_with('.') && what.len() > failure.id.len() && !attempt.is_empty(), "{lang:?} {what}");
+            }
+        }
     }
 }
 

@@ -13,6 +13,7 @@ on_both_engines![
     another_grant_that_still_lends_the_field_is_named,
     a_removed_field_is_gone_at_the_vendor,
     an_answer_in_part_lends_that_part,
+    what_is_not_there_is_said_before_it_is_answered,
     declining_and_withdrawing_end_an_ask,
     forgetting_a_peer_takes_all_back_on_both_sides,
 ];
@@ -163,6 +164,24 @@ fn an_answer_in_part_lends_that_part(engine: Engine) {
     assert_eq!((again.exit, again.code.as_str()), (1, "conflict"));
     // Already answered: the whole ends with it, and the asker cannot withdraw it.
     assert_eq!(shop.refused(&format!("ask withdraw {}", asked["ask"].as_str().unwrap())).code, "conflict");
+}
+
+fn what_is_not_there_is_said_before_it_is_answered(engine: Engine) {
+    let world = World::new(engine);
+    let (alice, shop, names) = alice_and_shop(&world);
+    shop.does(&format!("ask {} contact/me/city contact/me/nothing --purpose delivery", names.inviter));
+    let ask = eventually("the ask arrives", 20, || alice.items("asks --in").first().cloned());
+    let id = ask["ask"].as_str().unwrap();
+    let shown = String::from_utf8(alice.types(&format!("asks show {id}")).stdout).unwrap();
+    let line = shown.lines().find(|line| line.starts_with("contact/me/nothing "));
+    assert!(line.is_some_and(|line| line.ends_with("(no value yet)")), "{shown}");
+    let refused = alice.refused(&format!("answer {id} --yes"));
+    assert_eq!((refused.exit, refused.code.as_str()), (4, "not_found"), "{refused:?}");
+    assert!(refused.message.contains("contact/me/nothing"), "{refused:?}");
+    // What it says to try is what works.
+    let given = alice.does(&format!("{} --yes", refused.attempt.strip_prefix("allod ").unwrap()));
+    assert_eq!(given["selectors"], serde_json::json!(["contact/me/city"]), "{given}");
+    shop.awaits("contact/me/city", &names.inviter, "Paris");
 }
 
 fn declining_and_withdrawing_end_an_ask(engine: Engine) {

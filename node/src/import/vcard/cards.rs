@@ -4,7 +4,7 @@
 //! whose END is missing is reported and not handed on: half a card reads like a whole one, and would lose what it does not say.
 
 use super::property::Carrier;
-use crate::import::limits::PROPERTIES_PER_CARD_MAX;
+use crate::import::{Reason, limits::PROPERTIES_PER_CARD_MAX};
 
 /// A card: its properties, between BEGIN and END.
 pub(super) struct Card<'b> {
@@ -22,7 +22,7 @@ pub(super) struct Line<'b> {
 /// What the file consists of.
 pub(super) enum Piece<'b> {
     Card(Card<'b>),
-    Broken { line: u64, why: String },
+    Broken { line: u64, why: Reason },
 }
 
 /// Whether this line begins a card.
@@ -98,8 +98,8 @@ impl<'b> Cards<'b> {
             if is_mark(line, b"END") {
                 close(&mut lines, &mut open);
                 if lines.len() > PROPERTIES_PER_CARD_MAX {
-                    let why = format!("the card that begins here has more than {PROPERTIES_PER_CARD_MAX} properties");
-                    return Piece::Broken { line: begin, why };
+                    let most = PROPERTIES_PER_CARD_MAX as u64;
+                    return Piece::Broken { line: begin, why: Reason::CardTooLong { most } };
                 }
                 return Piece::Card(Card { line: begin, lines });
             }
@@ -118,7 +118,7 @@ impl<'b> Cards<'b> {
                 open = Some(Open { number, start, end, carrier: carrier(line), in_agent: false });
             }
         }
-        Piece::Broken { line: begin, why: "the card that begins here is cut off: it has no END:VCARD".to_owned() }
+        Piece::Broken { line: begin, why: Reason::CardCutOff {} }
     }
 }
 
@@ -130,13 +130,7 @@ impl<'b> Iterator for Cards<'b> {
             return Some(self.card(begin));
         }
         let mut stray: Option<(u64, u64)> = None;
-        let outside = |(first, count): (u64, u64)| Piece::Broken {
-            line: first,
-            why: match count {
-                1 => "stands outside of any card".to_owned(),
-                many => format!("{many} lines from here stand outside of any card"),
-            },
-        };
+        let outside = |(line, lines): (u64, u64)| Piece::Broken { line, why: Reason::OutsideCards { lines } };
         while let Some((number, start, end)) = self.line() {
             let line = &self.body[start..end];
             if is_mark(line, b"BEGIN") {
@@ -191,7 +185,7 @@ mod tests {
                 let lines: Vec<_> = card.lines.iter().map(|line| line.number.to_string()).collect();
                 format!("card {}: {}", card.line, lines.join(" "))
             }
-            Piece::Broken { line, why } => format!("{line}: {why}"),
+            Piece::Broken { line, why } => format!("{line}: {why:?}"),
         };
         Cards::new(file.as_bytes()).map(shown).collect()
     }
@@ -204,7 +198,7 @@ mod tests {
 
     #[test]
     fn a_card_that_is_cut_off_is_named_by_its_line() {
-        let cut = "the card that begins here is cut off: it has no END:VCARD";
+        let cut = "CardCutOff";
         assert_eq!(
             pieces("BEGIN:VCARD\nFN:a\nBEGIN:VCARD\nFN:b\nEND:VCARD\nBEGIN:VCARD\nFN:c"),
             [format!("1: {cut}"), "card 3: 4".to_owned(), format!("6: {cut}")]
@@ -215,7 +209,7 @@ mod tests {
     fn lines_outside_of_cards_are_named_once() {
         assert_eq!(
             pieces("x\ny\n\nBEGIN:VCARD\nEND:VCARD\nz\n"),
-            ["1: 2 lines from here stand outside of any card", "card 4: ", "6: stands outside of any card"]
+            ["1: OutsideCards { lines: 2 }", "card 4: ", "6: OutsideCards { lines: 1 }"]
         );
     }
 
