@@ -221,7 +221,7 @@ fn datagrams(target: &Target<'_>) -> String {
             _ => datagram.truncate(dice.index(60)),
         }
         sent += u64::from(socket.send_to(&datagram, target.tcp()).is_ok());
-        if sent % 50 == 0 {
+        if sent.is_multiple_of(50) {
             thread::sleep(Duration::from_millis(2));
         }
     }

@@ -84,7 +84,7 @@ fn the_scan_finds_the_word_in_each_of_its_forms() {
 fn listen(ports: &[u16], into: &Path) -> Option<std::process::Child> {
     let filter: Vec<String> = ports.iter().map(|port| format!("port {port}")).collect();
     let mut child = Command::new("tcpdump")
-        .args(["-i", "lo", "-U", "-n", "-s", "0", "-w"])
+        .args(["-i", "lo", "--immediate-mode", "-U", "-n", "-s", "0", "-w"])
         .arg(into)
         .arg(filter.join(" or "))
         .stdout(Stdio::null())
@@ -187,7 +187,9 @@ fn a_thousand_canaries_stand_in_no_file_frame_log_argument_or_variable() {
         match ear {
             None => println!("{engine}: traffic not recorded: tcpdump is not there or may not listen"),
             Some(mut ear) => {
-                let _ = ear.kill();
+                // Asked to end, it writes what the kernel still holds for it; killed, it would not.
+                let interrupted = Command::new("kill").arg("-INT").arg(ear.id().to_string()).status();
+                assert!(interrupted.is_ok_and(|status| status.success()));
                 let _ = ear.wait();
                 let bytes = fs::read(&capture).expect("a capture reads");
                 assert!(bytes.len() > 50_000, "{engine}: {} bytes recorded", bytes.len());
