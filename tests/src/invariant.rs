@@ -149,7 +149,12 @@ fn check_cell(
     if facts.mode == Mode::Once {
         assert!(found.begun_us <= facts.given.done_us, "I1: {name} got a later version of {path}, lent once");
         let newer = history.iter().any(|one| one.version > version && one.done_us < facts.given.begun_us);
-        assert!(!newer, "I1: {name} got an earlier version of {path} than that of the moment of lending");
+        let known: Vec<_> = history.iter().map(|one| (one.version, one.begun_us, one.done_us)).collect();
+        assert!(
+            !newer,
+            "I1: {name} got version {version} of {path} in {grant}, earlier than that of the moment of lending ({} to {}): {known:?}",
+            facts.given.begun_us, facts.given.done_us
+        );
     }
 }
 

@@ -118,6 +118,21 @@ fn once_is_the_version_of_the_moment_of_lending_also_if_the_peer_was_away() {
 }
 
 #[test]
+fn once_is_the_version_of_the_moment_of_lending_also_if_the_clock_was_set_back() {
+    let mut world = World::seeded(18);
+    let (alice, shop) = world.paired("alice", "shop");
+    world.set(alice, "contact/me/city", "Paris");
+    world.set_clock_ahead(alice, 3 * 3_600_000);
+    world.run_for(Duration::from_secs(60));
+    world.set(alice, "contact/me/city", "Lyon");
+    world.set_clock_ahead(alice, 0);
+    world.run_for(Duration::from_secs(60));
+    world.grant_on(alice, shop, ["contact/me/city"], mode(Mode::Once));
+    world.run_for(Duration::from_secs(300));
+    assert_eq!(world.text(shop, alice, "contact/me/city"), "Lyon");
+}
+
+#[test]
 fn a_column_brings_later_records_too_and_no_record_ids() {
     let mut world = World::seeded(12);
     let (alice, bank) = world.paired("alice", "bank");
