@@ -124,7 +124,7 @@ impl Ground {
     fn run(&self, suite: &[String]) -> Result<Came, String> {
         let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| self.root.join("target"), PathBuf::from);
         let cargo = |words: &[&str]| {
-            let mut command = Command::new(option_env!("CARGO").unwrap_or("cargo"));
+            let mut command = allod_tests::process::cargo();
             command.args(["test", "--release"]).args(words).args(suite).current_dir(&self.tree);
             command.env("CARGO_TARGET_DIR", &target).env("RUST_BACKTRACE", "0").stdin(Stdio::null());
             command
@@ -243,7 +243,7 @@ fn work() -> Result<bool, String> {
     }
     println!("{caught} of {} caught, in {} s", patches.len(), began.elapsed().as_secs());
     // The binary that the copy may have built stands where the project's own belongs.
-    let _ = Command::new(option_env!("CARGO").unwrap_or("cargo"))
+    let _ = allod_tests::process::cargo()
         .args(["build", "--release", "--bin", "allod", "--quiet"])
         .current_dir(&ground.root)
         .status();

@@ -2,15 +2,17 @@
 
 use std::{
     path::{Path, PathBuf},
-    process::Command,
     sync::OnceLock,
     time::{Duration, Instant},
 };
 
-use allod_tests::real::{
-    api::Api,
-    pairing::{Pair, pair},
-    process::Node,
+use allod_tests::{
+    process::cargo,
+    real::{
+        api::Api,
+        pairing::{Pair, pair},
+        process::Node,
+    },
 };
 use serde_json::{Value, json};
 
@@ -22,7 +24,7 @@ pub fn binary() -> &'static Path {
     static BUILT: OnceLock<PathBuf> = OnceLock::new();
     BUILT.get_or_init(|| {
         let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the tests lie in the project");
-        let status = Command::new(env!("CARGO"))
+        let status = cargo()
             .args(["build", "--release", "--bin", "allod", "--quiet"])
             .current_dir(root)
             .status()
