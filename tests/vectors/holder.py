@@ -194,7 +194,8 @@ class Holder:
         ours = header_hash(self.headers[head["sequence"] - 1]) if head["sequence"] else bytes(32)
         if ours != digest:
             return "fork"
-        if head["sequence"] < len(self.headers) or (self.head and head["at"] <= self.head["at"]):
+        age = [(one["at"], one["sequence"], one["until"]) for one in (head, self.head) if one]
+        if head["sequence"] < len(self.headers) or (self.head and age[0] <= age[1]):
             return "old"
         self.head = head
         return "level"
