@@ -421,7 +421,8 @@ pub fn receive_head(tx: &mut Tx<'_>, relationship: &Relationship, signed: &Signe
     // signed more since.
     // Two of one millisecond: the pairing ends, or an entry is written, between them.
     let age = (head.at, head.sequence, head.until);
-    if head.sequence + 1 < their.next || their.head.is_some_and(|known| age <= (known.at, known.sequence, known.until)) {
+    if head.sequence + 1 < their.next || their.head.is_some_and(|known| age <= (known.at, known.sequence, known.until))
+    {
         return Ok(HeadReceived::Old);
     }
     their.head = Some(KnownHead { sequence: head.sequence, at: head.at, until: head.until });
