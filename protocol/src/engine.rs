@@ -21,10 +21,11 @@ use rand_core::CryptoRng;
 
 use crate::{
     codec::Coded,
-    command::{Command, Happening, NodeKind, PeerState, Ticket},
+    command::{Command, Happening, NodeKind, PeerState, Purge, Ticket},
     contact::Contacts,
     effect::{Channel, Effect, Message},
     event::Event,
+    grant::Grant,
     hints::Hints,
     holding::{self, AtHand},
     id::RelationshipId,
@@ -561,6 +562,12 @@ impl Live {
         self.waits.gone(tx, id);
         self.contacts.lost(id, tx.now.running, &mut *tx.dice);
         if let Some(relationship) = Relationship::find(tx, id)? {
+            let own = log::own(tx, &relationship)?;
+            if own.acknowledged + 1 < own.next && !relationship.their_profile.addresses.is_empty() {
+                // It did not get all that there is for it, and may not know where we are now.
+                self.contacts.want(id, tx.now.running);
+                self.wait_for(tx, &relationship)?;
+            }
             log::heard(tx, &relationship)?;
             happened(tx, &relationship, "peer_offline");
         }
@@ -754,9 +761,7 @@ impl Live {
             let Some(relationship) = Relationship::find(tx, id)? else { continue };
             if !relationship.their_profile.addresses.is_empty() {
                 self.contacts.want(id, tx.now.running);
-                if self.settings.kind == NodeKind::Vendor && !tx.has(&Key::waiting(id))? {
-                    tx.put(&Key::waiting(id), &PeerRef(id));
-                }
+                self.wait_for(tx, &relationship)?;
             }
             if relationship.state == PeerState::Paired
                 && let Some((topic, bytes)) = self.hints.send(tx, &relationship)
@@ -779,7 +784,9 @@ fn wants_contact(tx: &Tx<'_>, relationship: &Relationship) -> Result<bool, Store
         return Ok(true);
     }
     let own = log::own(tx, relationship)?;
-    Ok(own.acknowledged + 1 < own.next)
+    // It has still to hear that this is over, or to say that what it held is gone.
+    Ok(own.acknowledged + 1 < own.next
+        || Grant::with(tx, relationship.id)?.iter().any(|grant| grant.purge == Purge::Awaited))
 }
 
 fn happened(tx: &mut Tx<'_>, relationship: &Relationship, event: &'static str) {

@@ -15,7 +15,7 @@ use crate::{
     record,
     refusal::Refusal,
     rekey,
-    relationship::{Freeze, Relationship},
+    relationship::{Freeze, PeerRef, Relationship},
     table::Key,
     tx::{Misbehaviour, Stop, Tx},
     usage,
@@ -106,8 +106,19 @@ impl Live {
         // Before the network is up there is nothing true to tell. A node that nobody can dial has its mailbox to tell.
         if stale && relationship.state == PeerState::Paired && self.subscribed.is_some() {
             log::append(tx, &relationship, &Body::Profile(profile.clone()), None)?;
+            self.wait_for(tx, &relationship)?;
             relationship.told_profile = Some(profile);
             relationship.save(tx);
+        }
+        Ok(())
+    }
+
+    /// There is something for a peer that may not find us: a vendor dials it by itself, also after its next start.
+    pub(super) fn wait_for(&mut self, tx: &mut Tx<'_>, relationship: &Relationship) -> Result<(), Stop> {
+        let waits = Key::waiting(relationship.id);
+        let by_itself = self.settings.kind == NodeKind::Vendor && !relationship.their_profile.addresses.is_empty();
+        if by_itself && !tx.has(&waits)? {
+            tx.put(&waits, &PeerRef(relationship.id));
         }
         Ok(())
     }
@@ -128,10 +139,14 @@ impl Live {
     pub(super) fn sync(&mut self, tx: &mut Tx<'_>, session: SessionId, sync: Sync) -> Result<(), Stop> {
         let Some(known) = self.sessions.get_mut(session) else { return Ok(()) };
         let id = known.relationship;
+        let mut wanted = false;
         for entry in &sync.entries {
             // The entry before it may have ended what was never confirmed.
             let Some(mut relationship) = Relationship::find(tx, id)? else { break };
-            match log::receive(tx, &relationship, entry)? {
+            let received = log::receive(tx, &relationship, entry)?;
+            // What contradicts itself is not asked for again: two who see two histories would talk without end.
+            wanted |= !matches!(received, Received::Fork);
+            match received {
                 Received::New(verified) => {
                     if let Some(order) = authorize(tx, &relationship, *verified)? {
                         self.act(tx, relationship, order)?;
@@ -149,7 +164,6 @@ impl Live {
             self.sessions.drop_peer(id);
             return Ok(());
         };
-        let mut wanted = !sync.entries.is_empty();
         for have in &sync.have {
             match log::acknowledge(tx, &relationship, have)? {
                 AcknowledgedChange::Nothing => {}
@@ -186,6 +200,13 @@ impl Live {
     fn arrived(&mut self, tx: &mut Tx<'_>, relationship: &Relationship, through: u64) -> Result<(), Stop> {
         let at = tx.wall();
         let grants = delivery::arrived(tx, relationship, through, at)?;
+        let waits = Key::waiting(relationship.id);
+        if self.settings.kind == NodeKind::Vendor
+            && log::own(tx, relationship)?.next == through + 1
+            && tx.has(&waits)?
+        {
+            tx.delete(&waits);
+        }
         self.heard.push(Heard::Arrived { relationship: relationship.id, through });
         if relationship.state != PeerState::Paired {
             return Ok(());
