@@ -93,6 +93,10 @@ pub struct Actors<'a> {
     pub dice: &'a mut Dice,
     /// The number of the next text: no two are alike.
     pub next_text: &'a mut u64,
+    /// How much longer than in a run of a day leases and grants last.
+    pub pace: u32,
+    /// How often a long job is cut off, out of a million.
+    pub cut_off: u32,
 }
 
 /// What came of a command, and from when to when.
@@ -132,6 +136,21 @@ impl Actors<'_> {
         let running: Vec<NodeId> =
             self.world.nodes.iter().filter(|node| node.engine.is_some()).map(|node| node.id).collect();
         self.dice.pick(&running).copied()
+    }
+
+    /// Something long is begun, and the node may lose power in the middle of it.
+    fn long_job(&mut self, kind: &'static str, node: NodeId, command: Command) -> Done {
+        if !self.dice.happens(self.cut_off) {
+            return self.command(node, command);
+        }
+        let boundaries = self.dice.below(12);
+        self.world.crash_after(node, boundaries);
+        let done = self.command(node, command);
+        self.world.run_for(Duration::from_millis(200));
+        if !self.world.runs(node) {
+            self.world.note_fault(kind);
+        }
+        done
     }
 
     fn command(&mut self, node: NodeId, command: Command) -> Done {
@@ -214,7 +233,8 @@ impl Actors<'_> {
             })
             .collect();
         self.say(|world| format!("{} imports {count} records", world.name(node)));
-        let done = self.command(node, Command::Import { items, source: "bank.csv".to_owned(), dry_run: false });
+        let command = Command::Import { items, source: "bank.csv".to_owned(), dry_run: false };
+        let done = self.long_job("import cut off", node, command);
         for (path, text) in wrote {
             self.model.wrote(self.world, node, &path, &text, done.span, wall, done.acknowledged());
         }
@@ -229,7 +249,7 @@ impl Actors<'_> {
             format!("{} removes {}", world.name(node), if whole { path.record.to_string() } else { path.to_string() })
         });
         let command = if whole { Path::Record(path.record.clone()) } else { Path::Field(path.clone()) };
-        let done = self.command(node, Command::Remove { path: command });
+        let done = self.long_job("removal and rotation cut off", node, Command::Remove { path: command });
         for other in there.iter().filter(|other| **other == path || (whole && other.record == path.record)) {
             self.model.removed(self.world, node, other, done.acknowledged());
         }
@@ -252,14 +272,19 @@ impl Actors<'_> {
             _ => Mode::Follow,
         };
         let until = (self.dice.below(4) == 0)
-            .then(|| self.world.wall(owner).after(Duration::from_secs(self.dice.between(30, 20_000))));
+            .then(|| self.world.wall(owner).after(self.pace * Duration::from_secs(self.dice.between(30, 20_000))));
         let lease = (mode == Mode::Follow && self.dice.below(2) == 0)
-            .then(|| Duration::from_secs(self.dice.between(120, 20_000)));
+            .then(|| self.pace * Duration::from_secs(self.dice.between(120, 20_000)));
         self.say(|world| {
             format!("{} lends {} to {} as {}", world.name(owner), named(&selectors), world.name(peer), mode.as_str())
         });
         let lending = Lending { peer: petname, selectors, purpose: purpose(), until, mode };
-        let done = self.command(owner, Command::Grant { lending, lease });
+        let command = Command::Grant { lending, lease };
+        let done = if columns {
+            self.long_job("lending of a column cut off", owner, command)
+        } else {
+            self.command(owner, command)
+        };
         self.gave(owner, &done);
     }
 
@@ -414,7 +439,7 @@ impl Actors<'_> {
     fn forget(&mut self, node: NodeId) {
         let Some((peer, petname)) = self.peer(node) else { return };
         self.say(|world| format!("{} forgets {}", world.name(node), world.name(peer)));
-        let done = self.command(node, Command::Forget { peer: petname });
+        let done = self.long_job("forgetting cut off", node, Command::Forget { peer: petname });
         self.took_back(node, &done);
     }
 }

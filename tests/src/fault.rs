@@ -24,6 +24,10 @@ pub struct Weather {
     pub moves: u32,
     /// Some home is put back to an earlier state.
     pub rollback: u32,
+    /// A node that turned evil does something to another.
+    pub evil: u32,
+    /// A long job is cut off, whenever one is begun.
+    pub cut_off: u32,
 }
 
 impl Weather {
@@ -37,6 +41,8 @@ impl Weather {
         stop: 0,
         moves: 0,
         rollback: 0,
+        evil: 0,
+        cut_off: 0,
     };
 
     /// The weather of a seed: calm, or with one kind of trouble, or with all of them.
@@ -46,11 +52,11 @@ impl Weather {
         match seed % 8 {
             0 => calm,
             1 => Self { lines: Lines::ROUGH, ..calm },
-            2 => Self { crash: 250_000, stop: 30_000, ..calm },
+            2 => Self { crash: 250_000, stop: 30_000, cut_off: 500_000, ..calm },
             3 => Self { cut: 120_000, moves: 20_000, ..calm },
-            4 => Self { refused_commit: 120_000, crash: 60_000, ..calm },
+            4 => Self { refused_commit: 120_000, crash: 60_000, cut_off: 300_000, ..calm },
             5 => Self { clock: 50_000, stop: 50_000, ..calm },
-            6 => Self { replay: 300_000, crash: 60_000, rollback: 15_000, ..calm },
+            6 => Self { replay: 200_000, crash: 60_000, rollback: 15_000, evil: 150_000, ..calm },
             _ => Self {
                 lines: Lines::ROUGH,
                 crash: 120_000,
@@ -61,6 +67,8 @@ impl Weather {
                 stop: 30_000,
                 moves: 10_000,
                 rollback: 5_000,
+                evil: 40_000,
+                cut_off: 200_000,
             },
         }
     }

@@ -1,15 +1,18 @@
 //! Looking into a node's home as it stands, without a command, an event or a draw of its dice.
 
 use allod_protocol::{
-    command::{Direction, PeerState},
+    ask::Ask,
+    command::{AskState, Direction, PeerState},
     grant::Grant,
     holding::{self, ReadOutcome},
+    id::RelationshipId,
     log,
     path::{FieldPath, Kind, RecordPath},
     record,
     relationship::Relationship,
     store::StoreFault,
     table::{EntryPart, Key, Table},
+    time::Timestamp,
     tx::{Stop, Tx},
     wire::body::Body,
 };
@@ -145,6 +148,44 @@ impl World {
             }
             found
         })
+    }
+
+    /// The relationship of a node with another, in whatever state.
+    #[must_use]
+    pub fn relationship_with(&self, id: NodeId, other: NodeId) -> Option<RelationshipId> {
+        let name = self.name(other);
+        self.inspect(id, |tx| {
+            let all = intact(Relationship::all(tx));
+            all.into_iter().find(|relationship| relationship.their_profile.name == name).map(|found| found.id)
+        })
+    }
+
+    /// How far a node has verified another's log, and the newest head of it that it relies on.
+    #[must_use]
+    pub fn height_of(&self, id: NodeId, other: NodeId) -> (u64, u64, Timestamp) {
+        let Some(relationship) = self.relationship_with(id, other) else { return Default::default() };
+        self.inspect(id, |tx| {
+            let relationship = intact(Relationship::load(tx, relationship));
+            let their = intact(log::theirs(tx, &relationship));
+            let (sequence, at) = their.head.map(|head| (head.sequence, head.at)).unwrap_or_default();
+            (their.next, sequence, at)
+        })
+    }
+
+    /// How many asks of another are open at a node.
+    #[must_use]
+    pub fn open_asks(&self, id: NodeId, other: NodeId) -> usize {
+        let with = self.relationship_with(id, other);
+        let all = self.inspect(id, |tx| intact(Ask::all(tx)));
+        let open = |ask: &&Ask| Some(ask.relationship) == with && ask.state == AskState::Open;
+        all.iter().filter(|ask| ask.direction == Direction::Given).filter(open).count()
+    }
+
+    /// How often the keys of a node's relationships were changed.
+    #[must_use]
+    pub fn key_changes(&self, id: NodeId) -> u64 {
+        let all = self.inspect(id, |tx| intact(Relationship::all(tx)));
+        all.iter().map(|relationship| u64::from(relationship.speaks)).sum()
     }
 
     /// How many rows of a table a node has.

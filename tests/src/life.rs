@@ -18,6 +18,7 @@ use crate::{
     disk::{Refused, SimDisk},
     fault::Weather,
     invariant::{check_commits, check_home},
+    mischief::Mischief,
     model::{Model, Span},
     network::{Lines, NodeId},
     node::Reach,
@@ -36,6 +37,8 @@ pub struct Report {
     pub steps: u64,
     pub actions: u64,
     pub faults: BTreeMap<&'static str, u64>,
+    /// What watchers were told, by kind, and how often keys were changed.
+    pub events: BTreeMap<&'static str, u64>,
     pub digest: [u8; 32],
 }
 
@@ -46,6 +49,8 @@ pub struct Life {
     dice: Dice,
     weather: Weather,
     next_text: u64,
+    pace: u32,
+    villain: Option<NodeId>,
     snapshots: BTreeMap<NodeId, SimDisk>,
     actions: u64,
 }
@@ -73,6 +78,9 @@ impl Life {
             dice,
             weather: Weather::of(seed),
             next_text: 0,
+            // One run in nine is of weeks, so that keys are changed in it.
+            pace: if seed % 9 == 8 { 72 } else { 1 },
+            villain: None,
             snapshots: BTreeMap::new(),
             actions: 0,
         }
@@ -84,12 +92,10 @@ impl Life {
     /// If something does not hold that must.
     pub fn live(&mut self) -> Report {
         self.meet();
-        let seed = self.world.seed;
-        // One run in nine is of weeks, so that keys are changed in it.
-        let (actions, longest_gap_s) = if seed % 9 == 8 { (100, 86_400) } else { (140, 1_200) };
+        let actions = 140;
         self.world.network.lines = self.weather.lines;
         for number in 0..actions {
-            let gap = Duration::from_millis(self.dice.between(10, longest_gap_s * 1_000));
+            let gap = self.pace * Duration::from_millis(self.dice.between(10, 1_200_000));
             let gap = if self.dice.below(3) == 0 { gap / 100 } else { gap };
             self.world.run_for(gap);
             self.trouble();
@@ -107,12 +113,30 @@ impl Life {
             steps: self.world.steps,
             actions: self.actions,
             faults: self.world.faults.clone(),
+            events: self.events(),
             digest: self.world.trace.digest(),
         }
     }
 
+    fn events(&self) -> BTreeMap<&'static str, u64> {
+        let mut events: BTreeMap<&'static str, u64> = BTreeMap::new();
+        for (_, happening) in &self.world.happened {
+            *events.entry(happening.event).or_default() += 1;
+        }
+        let changed = self.ids().into_iter().map(|id| self.world.key_changes(id)).sum();
+        events.insert("keys changed", changed);
+        events
+    }
+
     fn actors(&mut self) -> Actors<'_> {
-        Actors { world: &mut self.world, model: &mut self.model, dice: &mut self.dice, next_text: &mut self.next_text }
+        Actors {
+            world: &mut self.world,
+            model: &mut self.model,
+            dice: &mut self.dice,
+            next_text: &mut self.next_text,
+            pace: self.pace,
+            cut_off: self.weather.cut_off,
+        }
     }
 
     /// Persons pair with most vendors before the weather sets in.
@@ -184,11 +208,19 @@ impl Life {
             self.world.note_fault("clock jump");
             self.world.set_clock_ahead(victim, jump);
         }
+        for id in self.ids() {
+            if self.world.nodes[id.0].clock_ahead_ms != 0 && self.dice.below(6) == 0 {
+                self.world.set_clock_ahead(id, 0);
+            }
+        }
         if self.dice.happens(weather.replay) {
             self.play_back(victim);
         }
         if self.dice.happens(weather.rollback) {
             self.put_back(victim);
+        }
+        if self.dice.happens(weather.evil) {
+            self.turn_evil(victim);
         }
     }
 
@@ -206,8 +238,25 @@ impl Life {
         self.world.note_fault("replayed frame");
         let links = self.world.network.links_of(self.world.nodes[victim.0].process());
         match self.dice.pick(&links).copied() {
-            Some(link) if self.dice.below(2) == 0 => self.world.inject_over(victim, link, frame.channel, bytes),
+            Some(link) if self.dice.below(2) == 0 => {
+                self.world.inject_over(victim, link, frame.channel, bytes);
+            }
             _ => self.world.inject(victim, frame.channel, bytes),
+        }
+    }
+
+    /// The one node of this run that is evil does something to another.
+    fn turn_evil(&mut self, victim: NodeId) {
+        let villain = *self.villain.get_or_insert(victim);
+        if victim == villain || self.model.is_tampered(victim) {
+            return;
+        }
+        check_commits(&mut self.world, &mut self.model);
+        let kind = Mischief::draw(&mut self.dice);
+        if kind.is_done(&mut self.world, &mut self.dice, villain, victim) {
+            self.model.tampered(villain);
+            check_commits(&mut self.world, &mut self.model);
+            self.model.tampered(villain);
         }
     }
 
@@ -351,16 +400,12 @@ impl Life {
         match selector {
             Selector::Field(path) => {
                 let own = self.world.stored_value(owner, path).map(|(text, _)| text);
-                let read = self.world.peek(peer, owner, &path.to_string());
-                // What was lent once too stays as it was when the field goes.
-                let once = self.model.grants.values().any(|facts| {
-                    (facts.owner, facts.peer, facts.mode) == (owner, peer, Mode::Once)
-                        && facts.selectors.iter().any(|selector| selector.kind() == &path.record.kind)
-                });
-                if own.is_none() && once {
-                    return;
+                assert_eq!(cells, usize::from(own.is_some()), "{reader} does not have {path} of {name} as it is");
+                // What was lent once stays readable when it is there no more.
+                if own.is_some() {
+                    let read = self.world.peek(peer, owner, &path.to_string());
+                    assert_eq!(read, own, "{reader} does not read {path} of {name} as it is");
                 }
-                assert_eq!(read, own, "{reader} does not read {path} of {name} as it is");
             }
             Selector::Column { kind, field } => {
                 let has = |id: &allod_protocol::path::RecordId| {

@@ -45,11 +45,10 @@ impl Lines {
     }
 }
 
-/// A connection between two processes.
+/// A connection between two processes. It is there as long as it is up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Link {
     pub ends: [Process; 2],
-    pub up: bool,
 }
 
 impl Link {
@@ -110,22 +109,22 @@ impl Network {
     /// The link between two processes, if there is one.
     #[must_use]
     pub fn between(&self, one: Process, other: Process) -> Option<u64> {
-        let linked = |link: &Link| link.up && link.ends.contains(&one) && link.ends.contains(&other);
+        let linked = |link: &Link| link.ends.contains(&one) && link.ends.contains(&other);
         self.links.iter().find(|(_, link)| linked(link)).map(|(number, _)| *number)
     }
 
     /// Links two processes.
     pub fn link(&mut self, one: Process, other: Process) -> u64 {
         let number = self.number();
-        self.links.insert(number, Link { ends: [one, other], up: true });
+        self.links.insert(number, Link { ends: [one, other] });
         number
     }
 
-    /// All links of a process that are up.
+    /// All links of a process.
     #[must_use]
     pub fn links_of(&self, process: Process) -> Vec<u64> {
-        let up = self.links.iter().filter(|(_, link)| link.up && link.ends.contains(&process));
-        up.map(|(number, _)| *number).collect()
+        let its = self.links.iter().filter(|(_, link)| link.ends.contains(&process));
+        its.map(|(number, _)| *number).collect()
     }
 
     /// Nothing passes between two nodes from here on.

@@ -4,6 +4,9 @@
 //! takes what is there as one batch, commits once, and only then performs the effects, exactly as the daemon's driver does. Between any two
 //! of these it can crash ([`World::crash_after`]); what was not durable is gone then, and what was not performed never happens.
 
+mod lines;
+mod turn;
+
 use std::{
     collections::{BTreeMap, BTreeSet},
     time::Duration,
@@ -11,31 +14,25 @@ use std::{
 
 use allod_protocol::{
     command::{Command, Happening, NodeKind, Outcome, Ticket},
-    effect::{Channel, Effect, Message},
-    engine::{Engine, Step},
+    effect::Channel,
+    engine::Engine,
     event::Event,
-    store::{Batch, Overlay, StoreFault},
+    store::StoreFault,
 };
 
 use crate::{
     dice::Dice,
     disk::Mood,
+    evil::Strays,
     invariant::Seen,
-    network::{Exchange, Network, NodeId, Process, Waiting},
+    network::{Exchange, Network, NodeId, Process},
     node::{Reach, SimNode},
     trace::Trace,
 };
+use turn::Together;
 
-/// As in the daemon: what waits is handled together up to this many events.
-const BATCH_EVENTS_MAX: usize = 256;
-/// As in the daemon: and up to this many bytes of writes.
-const BATCH_MAX_BYTES: usize = 256 * 1024;
-/// As in the network driver: a request without an answer fails after this.
-const REQUEST_TIMEOUT_US: u64 = 30_000_000;
 /// The world is quiet when nothing happens for this long: longer than counted uses wait for their report.
 const QUIET_US: u64 = 6_000_000;
-/// Steps of one node in one simulated second, over which its engine counts as one that never sleeps.
-const STEPS_PER_SECOND_MAX: u32 = 20_000;
 
 /// What is to come.
 enum Coming {
@@ -129,6 +126,8 @@ pub struct World {
     known: BTreeMap<(NodeId, String), Vec<String>>,
     answers: BTreeMap<u64, Outcome>,
     asked: BTreeMap<u64, Process>,
+    /// Answers to requests from outside this world.
+    pub(crate) strays: Strays,
     /// Nodes whose disk was tampered with: they may report damage.
     may_be_damaged: BTreeSet<NodeId>,
 }
@@ -156,6 +155,7 @@ impl World {
             known: BTreeMap::new(),
             answers: BTreeMap::new(),
             asked: BTreeMap::new(),
+            strays: Strays::default(),
             may_be_damaged: BTreeSet::new(),
         }
     }
@@ -334,7 +334,7 @@ impl World {
             }
             Coming::Dialled { from, to, errand } => self.dialled(from, to, errand),
             Coming::Request { link, to, asker, errand, channel, bytes } => {
-                let up = self.network.links.get(&link).is_some_and(|link| link.up);
+                let up = self.network.links.contains_key(&link);
                 if up && self.is_there(to) && !self.network.is_cut(to.node, asker.node) {
                     let exchange = self.network.number();
                     self.network.exchanges.insert(exchange, Exchange { link, asker, errand });
@@ -353,7 +353,7 @@ impl World {
                     .network
                     .links
                     .get(&link)
-                    .is_some_and(|known| known.up && self.network.is_cut(known.ends[0].node, known.ends[1].node));
+                    .is_some_and(|known| self.network.is_cut(known.ends[0].node, known.ends[1].node));
                 if dead {
                     self.break_link(link);
                 }
@@ -444,454 +444,9 @@ impl World {
         }
     }
 
-    // One node's batch.
-
-    /// Something is there for a node: it runs soon.
-    fn receive(&mut self, id: NodeId, event: Event) {
-        if !self.runs(id) {
-            return;
-        }
-        self.nodes[id.0].inbox.push_back(event);
-        if self.nodes[id.0].run_at.is_none() {
-            let wait = self.chance.between(50, 2_000);
-            let place = self.plan(wait, Coming::Run(id));
-            self.nodes[id.0].run_at = Some(place);
-        }
-    }
-
-    /// One turn of the driver: a batch, its commit, its effects.
-    fn run(&mut self, id: NodeId) {
-        let now_us = self.now_us;
-        let node = &mut self.nodes[id.0];
-        let Some(engine) = &node.engine else { return };
-        if engine.wake_in(node.now(now_us)) == Some(Duration::ZERO) {
-            node.inbox.push_front(Event::Tick);
-        }
-        let mut batch = Together::default();
-        let mut count = 0;
-        while count < BATCH_EVENTS_MAX && !batch.is_full() {
-            let Some(event) = self.nodes[id.0].inbox.pop_front() else { break };
-            if self.handle(id, event, &mut batch).is_err() {
-                return;
-            }
-            count += 1;
-        }
-        if self.finish(id, batch).is_ok() {
-            self.plan_next(id);
-        }
-    }
-
-    /// When a node runs or ticks next.
-    fn plan_next(&mut self, id: NodeId) {
-        let now_us = self.now_us;
-        let node = &mut self.nodes[id.0];
-        if let Some(place) = node.tick_at.take() {
-            self.queue.remove(&place);
-        }
-        let node = &mut self.nodes[id.0];
-        let Some(engine) = &node.engine else { return };
-        let wake_in = engine.wake_in(node.now(now_us));
-        if node.run_at.is_none() && (!node.inbox.is_empty() || wake_in == Some(Duration::ZERO)) {
-            let place = self.plan(200, Coming::Run(id));
-            self.nodes[id.0].run_at = Some(place);
-        } else if let Some(wait) = wake_in {
-            let place = self.plan(micros(wait).max(1), Coming::Tick(id));
-            self.nodes[id.0].tick_at = Some(place);
-        }
-    }
-
-    fn handle(&mut self, id: NodeId, event: Event, batch: &mut Together) -> Result<(), Gone> {
-        let now_us = self.now_us;
-        if self.trace.is_read() {
-            let words = format!("{} takes in {}", self.nodes[id.0].name, in_words(&event));
-            self.trace.say(now_us, || words);
-        }
-        let node = &mut self.nodes[id.0];
-        let now = node.now(now_us);
-        self.trace.note(now_us, &[node.name.as_bytes(), in_words(&event).as_bytes()]);
-        let second = u32::try_from(now_us / 1_000_000 % 1_000).expect("below a thousand");
-        node.restless = if node.restless / 1_000_000 == second { node.restless + 1 } else { second * 1_000_000 };
-        assert!(
-            node.restless % 1_000_000 < STEPS_PER_SECOND_MAX,
-            "seed {}: the engine of {} never sleeps",
-            self.seed,
-            node.name
-        );
-        let Some(engine) = &mut node.engine else { return Err(Gone) };
-        let view = Overlay::new(&node.disk, &batch.writes);
-        match engine.handle(event, now, &mut node.dice, &view) {
-            Ok(step) => {
-                batch.add(step);
-                Ok(())
-            }
-            Err(fault) => {
-                self.faulted(id, fault);
-                Err(Gone)
-            }
-        }
-    }
-
-    fn finish(&mut self, id: NodeId, batch: Together) -> Result<(), Gone> {
-        for writes in std::iter::once(batch.writes).chain(batch.overflow) {
-            if writes.is_empty() {
-                continue;
-            }
-            self.boundary(id)?;
-            for (key, value) in writes.writes() {
-                self.trace.note(self.now_us, &[key, value.unwrap_or_default()]);
-            }
-            if let Err(fault) = self.nodes[id.0].disk.commit(&writes) {
-                self.faulted(id, fault);
-                return Err(Gone);
-            }
-            self.watch(id, &writes);
-        }
-        for effect in batch.effects {
-            self.boundary(id)?;
-            self.perform(id, effect)?;
-        }
-        self.boundary(id)
-    }
-
-    /// Notes what a commit says about heads and cells, if anybody watches.
-    fn watch(&mut self, id: NodeId, writes: &Batch) {
-        let Some(seen) = &mut self.seen else { return };
-        let Some(engine) = &mut self.nodes[id.0].engine else { return };
-        let vault = engine.vault_mut();
-        let found = writes.writes().filter_map(|(key, stored)| Seen::read(vault, key, stored?));
-        seen.extend(found.map(|what| (self.now_us, id, what)));
-    }
-
-    /// A place where a crash can hit.
-    fn boundary(&mut self, id: NodeId) -> Result<(), Gone> {
-        let node = &mut self.nodes[id.0];
-        node.boundaries += 1;
-        match &mut node.crashes_after {
-            Some(0) => {
-                self.crash(id);
-                Err(Gone)
-            }
-            Some(left) => {
-                *left -= 1;
-                Ok(())
-            }
-            None => Ok(()),
-        }
-    }
-
-    // Effects.
-
-    fn perform(&mut self, id: NodeId, effect: Effect) -> Result<(), Gone> {
-        let now_us = self.now_us;
-        let process = self.nodes[id.0].process();
-        if self.trace.is_read() && !matches!(effect, Effect::Reply { .. }) {
-            let words = format!("{} {}", self.nodes[id.0].name, effect_in_words(&effect));
-            self.trace.say(now_us, || words);
-        }
-        match effect {
-            Effect::Reply { ticket, outcome } => {
-                if self.trace.is_read() {
-                    let words = format!("{} answers {outcome:?}", self.nodes[id.0].name);
-                    self.trace.say(now_us, || words);
-                }
-                self.answers.insert(ticket.0, outcome);
-            }
-            Effect::Happened(happening) => self.happens(id, happening),
-            Effect::Send { errand, link, channel, message } => {
-                if let Some(bytes) = self.bytes_of(id, message)? {
-                    self.send(process, errand, link, channel, bytes);
-                }
-            }
-            Effect::Answer { exchange, message } => {
-                let bytes = self.bytes_of(id, message)?;
-                self.answer(process, exchange, bytes);
-            }
-            Effect::Refuse { exchange } => self.answer(process, exchange, None),
-            Effect::Dial { errand, addresses } => {
-                let to = self.nodes.iter().find(|node| node.addresses().iter().any(|has| addresses.contains(has)));
-                let to = to.map(|node| node.id);
-                let wait = 3 * self.network.lines.delay_us(&mut self.chance);
-                self.plan(wait, Coming::Dialled { from: process, to, errand });
-            }
-            Effect::Close { link } => self.break_link(link),
-            Effect::Protect { .. } => {}
-            Effect::Publish { topic, bytes } => self.publish(id, topic, &bytes),
-            Effect::Subscribe { topics } => self.nodes[id.0].topics = topics,
-            Effect::ReplaceVault => {
-                let node = &mut self.nodes[id.0];
-                let Some(engine) = &node.engine else { return Err(Gone) };
-                let bytes = engine.vault_bytes(&mut node.dice).to_vec();
-                self.trace.note(now_us, &[&bytes]);
-                node.disk.replace_vault(bytes);
-                self.boundary(id)?;
-                let mut batch = Together::default();
-                self.handle(id, Event::VaultReplaced, &mut batch)?;
-                self.finish(id, batch)?;
-            }
-        }
-        Ok(())
-    }
-
-    fn happens(&mut self, id: NodeId, happening: Happening) {
-        if happening.event == "field_changed"
-            && let Some(peer) = &happening.peer
-        {
-            for path in happening.selectors.iter().filter(|selector| !selector.contains('*')) {
-                let Some(value) = self.peek_named(id, peer, path) else { continue };
-                let known = self.known.entry((id, path.clone())).or_default();
-                if known.last() != Some(&value) {
-                    known.push(value);
-                }
-            }
-        }
-        self.happened.push((id, happening));
-    }
-
-    /// Every value of a field that a node ever was in a position to read, in order.
-    #[must_use]
-    pub fn known_to(&self, id: NodeId, path: &str) -> Vec<String> {
-        self.known.get(&(id, path.to_owned())).cloned().unwrap_or_default()
-    }
-
-    fn bytes_of(&mut self, id: NodeId, message: Message) -> Result<Option<Vec<u8>>, Gone> {
-        let now_us = self.now_us;
-        let node = &mut self.nodes[id.0];
-        let now = node.now(now_us);
-        let Some(engine) = &mut node.engine else { return Err(Gone) };
-        match engine.message_bytes(message, now, &mut node.dice, &node.disk) {
-            Ok(bytes) => {
-                self.trace.note(now_us, &[bytes.as_deref().unwrap_or_default()]);
-                Ok(bytes)
-            }
-            Err(fault) => {
-                self.faulted(id, fault);
-                Err(Gone)
-            }
-        }
-    }
-
-    fn send(&mut self, from: Process, errand: u64, link: u64, channel: Channel, bytes: Vec<u8>) {
-        let given_up = self.plan(REQUEST_TIMEOUT_US, Coming::GivenUp { to: from, errand });
-        self.network.waiting.insert((from, errand), Waiting { link, given_up });
-        let Some(known) = self.network.links.get(&link).copied().filter(|link| link.up) else {
-            let wait = self.chance.below(1_000);
-            self.plan(wait, Coming::GivenUp { to: from, errand });
-            return;
-        };
-        let to = known.other(from);
-        self.tap(from.node, to.node, channel, false, &bytes);
-        if self.network.is_cut(from.node, to.node) || self.is_lost() {
-            return;
-        }
-        let copies = if self.chance.happens(self.network.lines.doubled) { 2 } else { 1 };
-        for copy in 0..copies {
-            if copy > 0 {
-                self.note_fault("doubled message");
-            }
-            let wait = self.network.lines.delay_us(&mut self.chance);
-            let bytes = bytes.clone();
-            self.plan(wait, Coming::Request { link, to, asker: from, errand, channel, bytes });
-        }
-        if self.chance.happens(self.network.lines.broken) {
-            self.note_fault("broken link");
-            self.break_link(link);
-        }
-    }
-
-    fn is_lost(&mut self) -> bool {
-        let lost = self.chance.happens(self.network.lines.lost);
-        if lost {
-            self.note_fault("lost message");
-        }
-        lost
-    }
-
-    fn answer(&mut self, from: Process, exchange: u64, bytes: Option<Vec<u8>>) {
-        let Some(known) = self.network.exchanges.remove(&exchange) else { return };
-        let up = self.network.links.get(&known.link).is_some_and(|link| link.up);
-        if let Some(bytes) = &bytes {
-            self.tap(from.node, known.asker.node, Channel::Session, true, bytes);
-        }
-        if !up || self.network.is_cut(from.node, known.asker.node) || self.is_lost() {
-            return;
-        }
-        let wait = self.network.lines.delay_us(&mut self.chance);
-        self.plan(wait, Coming::Answer { to: known.asker, errand: known.errand, bytes });
-    }
-
-    fn answer_arrives(&mut self, to: Process, errand: u64, bytes: Option<Vec<u8>>) {
-        match bytes {
-            None => self.fail_errand(to, errand),
-            Some(bytes) => {
-                if let Some(waiting) = self.network.waiting.remove(&(to, errand)) {
-                    self.queue.remove(&waiting.given_up);
-                    self.receive(to.node, Event::Answered { errand, bytes });
-                }
-            }
-        }
-    }
-
-    fn fail_errand(&mut self, to: Process, errand: u64) {
-        if let Some(waiting) = self.network.waiting.remove(&(to, errand)) {
-            self.queue.remove(&waiting.given_up);
-            if self.is_there(to) {
-                self.receive(to.node, Event::Failed { errand });
-            }
-        }
-    }
-
-    fn tap(&mut self, from: NodeId, to: NodeId, channel: Channel, is_answer: bool, bytes: &[u8]) {
-        if let Some(frames) = &mut self.wiretap {
-            frames.push(Frame { from, to, channel, is_answer, bytes: bytes.to_vec() });
-        }
-    }
-
-    // Links.
-
-    fn dialled(&mut self, from: Process, to: Option<NodeId>, errand: u64) {
-        if !self.is_there(from) {
-            return;
-        }
-        let found = to.filter(|to| *to != from.node && self.runs(*to));
-        let Some(to) = found else {
-            self.receive(from.node, Event::DialFailed { errand });
-            return;
-        };
-        if self.network.is_cut(from.node, to) || self.is_lost() {
-            let wait = self.chance.between(2_000_000, 10_000_000);
-            self.plan(wait, Coming::Notice { to: from, event: Event::DialFailed { errand } });
-            return;
-        }
-        let other = self.nodes[to.0].process();
-        let link = match self.network.between(from, other) {
-            Some(link) => link,
-            None => {
-                let link = self.network.link(from, other);
-                self.receive(to, Event::LinkUp { link, errand: None });
-                link
-            }
-        };
-        self.receive(from.node, Event::LinkUp { link, errand: Some(errand) });
-    }
-
-    /// A link breaks: both ends hear of it, and their requests over it fail.
-    pub fn break_link(&mut self, link: u64) {
-        let Some(known) = self.network.links.get_mut(&link).filter(|link| link.up) else { return };
-        known.up = false;
-        let ends = known.ends;
-        for end in ends {
-            let wait = self.chance.between(100, 2_000_000);
-            self.plan(wait, Coming::Notice { to: end, event: Event::LinkDown { link } });
-            let waiting = self.network.waiting.iter().filter(|((asker, _), one)| *asker == end && one.link == link);
-            let errands: Vec<u64> = waiting.map(|((_, errand), _)| *errand).collect();
-            for errand in errands {
-                let wait = self.chance.between(100, 2_000_000);
-                self.plan(wait, Coming::GivenUp { to: end, errand });
-            }
-        }
-    }
-
-    /// Cuts the line between two nodes; their link is found to be dead some time later.
-    pub fn cut(&mut self, one: NodeId, other: NodeId) {
-        let (ours, theirs) = (&self.nodes[one.0].name, &self.nodes[other.0].name);
-        self.trace.say(self.now_us, || format!("the line between {ours} and {theirs} is cut"));
-        self.network.cut(one, other);
-        self.note_fault("cut line");
-        if let Some(link) = self.network.between(self.nodes[one.0].process(), self.nodes[other.0].process()) {
-            let wait = self.chance.between(5_000_000, 45_000_000);
-            self.plan(wait, Coming::Starved { link });
-        }
-    }
-
-    /// Makes all lines whole.
-    pub fn heal(&mut self) {
-        self.trace.say(self.now_us, || "all lines are whole".to_owned());
-        self.network.heal();
-    }
-
-    /// A node gets other addresses. Its links break.
-    pub fn move_away(&mut self, id: NodeId) {
-        self.note_fault("changed address");
-        self.nodes[id.0].moved += 1;
-        for link in self.network.links_of(self.nodes[id.0].process()) {
-            self.break_link(link);
-        }
-        let addresses = self.nodes[id.0].addresses();
-        self.receive(id, Event::Listening { addresses });
-    }
-
-    /// Gossip: who listens to the topic and is linked to someone who has the hint gets it, and passes it on.
-    fn publish(&mut self, from: NodeId, topic: u8, bytes: &[u8]) {
-        if self.wiretap.is_some() {
-            self.published.push((from, bytes.to_vec()));
-        }
-        let mut reached = BTreeSet::from([from]);
-        let mut edge = vec![from];
-        while let Some(at) = edge.pop() {
-            let process = self.nodes[at.0].process();
-            for link in self.network.links_of(process) {
-                let to = self.network.links[&link].other(process);
-                let listens = self.is_there(to) && self.nodes[to.node.0].topics.contains(&topic);
-                if listens && !self.network.is_cut(at, to.node) && reached.insert(to.node) {
-                    edge.push(to.node);
-                    if !self.is_lost() {
-                        let wait = self.network.lines.delay_us(&mut self.chance);
-                        let event = Event::Hint { topic, bytes: bytes.to_vec() };
-                        self.plan(wait, Coming::Notice { to, event });
-                    }
-                }
-            }
-        }
-    }
-
-    /// Someone who is linked to a node sends it a request of their making. The answer goes nowhere.
-    pub fn inject(&mut self, to: NodeId, channel: Channel, bytes: Vec<u8>) {
-        let stranger = Process { node: to, boot: u32::MAX };
-        let process = self.nodes[to.0].process();
-        let link = self.network.link(stranger, process);
-        self.receive(to, Event::LinkUp { link, errand: None });
-        self.inject_over(to, link, channel, bytes);
-    }
-
-    /// The same over a link that is there.
-    pub fn inject_over(&mut self, to: NodeId, link: u64, channel: Channel, bytes: Vec<u8>) {
-        let exchange = self.network.number();
-        let asker = Process { node: to, boot: u32::MAX };
-        self.network.exchanges.insert(exchange, Exchange { link, asker, errand: 0 });
-        self.receive(to, Event::Request { link, exchange, channel, bytes });
-    }
-
     /// A node's disk lies from here on, or stops lying.
     pub fn set_mood(&mut self, id: NodeId, mood: Mood) {
         self.nodes[id.0].disk.set_mood(mood);
-    }
-}
-
-/// The node stopped in the middle of what it did.
-struct Gone;
-
-/// Steps that share a commit, as in the daemon's driver.
-#[derive(Default)]
-struct Together {
-    writes: Batch,
-    overflow: Option<Batch>,
-    effects: Vec<Effect>,
-    replaces_vault: bool,
-}
-
-impl Together {
-    fn add(&mut self, step: Step) {
-        if self.writes.is_empty() || self.writes.size_bytes() + step.writes.size_bytes() <= BATCH_MAX_BYTES {
-            self.writes.append(step.writes);
-        } else {
-            self.overflow = Some(step.writes);
-        }
-        self.replaces_vault |= step.effects.iter().any(|effect| matches!(effect, Effect::ReplaceVault));
-        self.effects.extend(step.effects);
-    }
-
-    fn is_full(&self) -> bool {
-        self.replaces_vault || self.overflow.is_some() || self.writes.size_bytes() >= BATCH_MAX_BYTES
     }
 }
 
@@ -899,45 +454,4 @@ impl Together {
 #[must_use]
 pub fn micros(span: Duration) -> u64 {
     u64::try_from(span.as_nanos().div_ceil(1_000)).unwrap_or(u64::MAX).min(u64::MAX / 4)
-}
-
-fn in_words(event: &Event) -> String {
-    match event {
-        Event::Command { ticket, .. } => format!("command {}", ticket.0),
-        Event::Tick => "a tick".to_owned(),
-        Event::Listening { addresses } => format!("its addresses {addresses:?}"),
-        Event::LinkUp { link, errand } => format!("link {link} up for {errand:?}"),
-        Event::LinkDown { link } => format!("link {link} down"),
-        Event::DialFailed { errand } => format!("failed dial {errand}"),
-        Event::Request { link, exchange, channel, bytes } => {
-            format!("request {exchange} on {channel:?} over link {link}, {} bytes", bytes.len())
-        }
-        Event::Answered { errand, bytes } => format!("answer to {errand}, {} bytes", bytes.len()),
-        Event::Failed { errand } => format!("no answer to {errand}"),
-        Event::Hint { topic, .. } => format!("a hint on topic {topic}"),
-        Event::VaultReplaced => "its vault is replaced".to_owned(),
-        Event::Closing => "closing".to_owned(),
-    }
-}
-
-fn effect_in_words(effect: &Effect) -> String {
-    let message = |message: &Message| match message {
-        Message::Bytes(_) => "a handshake",
-        Message::Sync { .. } | Message::SyncAnswer { .. } => "news",
-    };
-    match effect {
-        Effect::Reply { ticket, .. } => format!("answers command {}", ticket.0),
-        Effect::Happened(happening) => format!("tells its watchers: {} {:?}", happening.event, happening.peer),
-        Effect::Dial { errand, addresses } => format!("dials {addresses:?} for errand {errand}"),
-        Effect::Close { link } => format!("closes link {link}"),
-        Effect::Protect { link } => format!("protects link {link}"),
-        Effect::Send { errand, link, message: what, .. } => {
-            format!("sends {} over link {link} for errand {errand}", message(what))
-        }
-        Effect::Answer { exchange, message: what } => format!("answers request {exchange} with {}", message(what)),
-        Effect::Refuse { exchange } => format!("refuses request {exchange}"),
-        Effect::Publish { topic, .. } => format!("hints on topic {topic}"),
-        Effect::Subscribe { topics } => format!("listens to {} topics", topics.len()),
-        Effect::ReplaceVault => "replaces its vault".to_owned(),
-    }
 }

@@ -8,6 +8,7 @@ mod scenarios {
     mod keeping;
     mod lending;
     mod lines;
+    mod lying;
     mod pairing;
     mod reading;
     mod removing;

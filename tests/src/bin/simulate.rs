@@ -77,7 +77,8 @@ fn many(from: u64, count: u64) -> ExitCode {
                     if seed >= from + count {
                         return;
                     }
-                    match catch_unwind(AssertUnwindSafe(|| Life::of(seed).live())) {
+                    let mut life = Life::of(seed);
+                    match catch_unwind(AssertUnwindSafe(|| life.live())) {
                         Ok(report) => add(&mut whole.lock().expect("nobody panics while adding"), report),
                         Err(panic) => {
                             let text = panic.downcast_ref::<String>().cloned();
@@ -109,13 +110,19 @@ fn add(whole: &mut Report, one: Report) {
     for (kind, times) in one.faults {
         *whole.faults.entry(kind).or_default() += times;
     }
+    for (kind, times) in one.events {
+        *whole.events.entry(kind).or_default() += times;
+    }
 }
 
 fn summary(seeds: u64, report: &Report, took: Duration) {
     let days = report.simulated.as_secs_f64() / 86_400.0;
     println!("{seeds} seeds, {days:.1} simulated days, {} actions, {} steps", report.actions, report.steps);
-    for (kind, times) in &report.faults {
-        println!("  {times:>8} {kind}");
+    for (title, counts) in [("faults", &report.faults), ("what happened", &report.events)] {
+        println!("{title}:");
+        for (kind, times) in counts {
+            println!("  {times:>8} {kind}");
+        }
     }
     if !took.is_zero() {
         println!("took {:.1} s, {:.3} s a seed", took.as_secs_f64(), took.as_secs_f64() / seeds.max(1) as f64);

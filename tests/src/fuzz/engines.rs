@@ -144,7 +144,9 @@ impl Play {
     fn send(&mut self, to: NodeId, over_theirs: bool, channel: Channel, bytes: Vec<u8>) {
         let process = self.world.nodes[to.0].process();
         match self.world.network.links_of(process).first() {
-            Some(link) if over_theirs => self.world.inject_over(to, *link, channel, bytes),
+            Some(link) if over_theirs => {
+                self.world.inject_over(to, *link, channel, bytes);
+            }
             _ => self.world.inject(to, channel, bytes),
         }
         self.world.run_for(Duration::from_millis(200));
