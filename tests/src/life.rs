@@ -51,6 +51,8 @@ pub struct Life {
     next_text: u64,
     pace: u32,
     villain: Option<NodeId>,
+    /// The widest jump of a clock: what was signed then is true when its time has come.
+    wrong_by_ms: u64,
     snapshots: BTreeMap<NodeId, SimDisk>,
     actions: u64,
 }
@@ -81,6 +83,7 @@ impl Life {
             // One run in nine is of weeks, so that keys are changed in it.
             pace: if seed % 9 == 8 { 72 } else { 1 },
             villain: None,
+            wrong_by_ms: 0,
             snapshots: BTreeMap::new(),
             actions: 0,
         }
@@ -205,6 +208,7 @@ impl Life {
         if self.dice.happens(weather.clock) {
             let jump = i64::try_from(self.dice.below(2 * 10_800_000)).expect("hours") - 10_800_000;
             self.model.clock_was_set(victim);
+            self.wrong_by_ms = self.wrong_by_ms.max(jump.unsigned_abs());
             self.world.note_fault("clock jump");
             self.world.set_clock_ahead(victim, jump);
         }
@@ -292,9 +296,7 @@ impl Life {
     fn calm_down(&mut self) {
         self.world.network.lines = Lines::CALM;
         self.world.heal();
-        let mut wrong_by_ms = 0;
         for id in self.ids() {
-            wrong_by_ms = wrong_by_ms.max(self.world.nodes[id.0].clock_ahead_ms.unsigned_abs());
             if self.world.nodes[id.0].clock_ahead_ms != 0 {
                 self.world.set_clock_ahead(id, 0);
             }
@@ -302,7 +304,7 @@ impl Life {
             self.world.recover(id);
         }
         // What was signed ahead of time is taken in when its time has come.
-        self.world.run_for(Duration::from_millis(wrong_by_ms) + Duration::from_secs(2_700));
+        self.world.run_for(Duration::from_millis(self.wrong_by_ms) + Duration::from_secs(2_700));
         let span = Span { begun_us: self.world.now_us, done_us: self.world.now_us };
         for id in self.ids() {
             self.model.look_at_grants(&self.world, id, span);
