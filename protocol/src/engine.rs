@@ -477,6 +477,26 @@ impl Live {
                     self.tell_profile(tx, relationship)?;
                 }
             }
+            self.dial_who_cannot_find_us(tx)?;
+        }
+        Ok(())
+    }
+
+    /// Who was told other addresses and is not there dials where we are no more. A person dials its peers anyway.
+    fn dial_who_cannot_find_us(&mut self, tx: &mut Tx<'_>) -> Result<(), Stop> {
+        let addresses = self.reachable();
+        if self.settings.kind == NodeKind::Person || addresses.is_empty() {
+            return Ok(());
+        }
+        for relationship in Relationship::page(tx, None, 1_024)? {
+            let elsewhere = relationship.told_profile.as_ref().is_some_and(|told| told.addresses != addresses);
+            let there = self.sessions.is_live(relationship.id);
+            if elsewhere && !there && relationship.state == PeerState::Paired {
+                self.wait_for(tx, &relationship)?;
+                if !relationship.their_profile.addresses.is_empty() {
+                    self.contacts.want(relationship.id, tx.now.running);
+                }
+            }
         }
         Ok(())
     }
