@@ -48,7 +48,7 @@ pub(crate) struct FlightRow {
 impl Coded for FlightRow {}
 
 /// Notes that an entry carries a payload of this grant, until the peer has it.
-pub(crate) fn note_flight(tx: &mut Tx<'_>, relationship: &Relationship, grant: &mut Grant, sequence: u64) {
+pub fn note_flight(tx: &mut Tx<'_>, relationship: &Relationship, grant: &mut Grant, sequence: u64) {
     grant.unacknowledged.push(sequence);
     tx.put(&Key::flight(relationship.my_log, sequence), &FlightRow { grant: grant.id });
 }
@@ -439,9 +439,7 @@ pub fn arrived(
 ) -> Result<Vec<GrantId>, StoreFault> {
     let mut grants = BTreeSet::new();
     for (key, flight) in tx.scan::<FlightRow>(&Key::flights_of(relationship.my_log), None, usize::MAX)? {
-        let mut sequence = [0; 8];
-        sequence.copy_from_slice(&key.as_bytes()[17..25]);
-        if u64::from_be_bytes(sequence) > through {
+        if key.number(16) > through {
             break;
         }
         tx.delete(&key);

@@ -33,6 +33,7 @@ use crate::{
     limits::ADDRESSES_MAX,
     log,
     pairing::{PairingWork, Pairings, erase_unconfirmed},
+    promise,
     refusal::Refusal,
     rekey,
     relationship::{PeerRef, Relationship},
@@ -186,6 +187,7 @@ impl Engine {
         match outcome {
             Ok(()) => {
                 self.live.jobs |= tx.started_job();
+                promise::hold(&tx)?;
                 let (writes, effects) = tx.finish();
                 self.live.at_hand.forget(&writes);
                 Ok(Step { writes, effects })

@@ -22,6 +22,7 @@ pub mod limits;
 pub mod log;
 pub mod pairing;
 pub mod path;
+pub mod promise;
 pub mod purpose;
 pub mod record;
 pub mod refusal;

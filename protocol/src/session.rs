@@ -13,7 +13,7 @@ use crate::{
     effect::SessionId,
     id::{RelationshipId, RouteId},
     limits::{ENTRIES_PER_SYNC_MAX, LEASE_MAX, MESSAGE_MAX_BYTES, SESSIONS_MAX},
-    log,
+    log, promise,
     relationship::Relationship,
     store::StoreFault,
     time::Timestamp,
@@ -376,8 +376,10 @@ impl Sessions {
         let mut sequence = session.have.max(session.sent) + 1;
         while sequence < own.next && entries.len() < ENTRIES_PER_SYNC_MAX {
             let Some(mut entry) = log::wire_entry(tx, own.log, sequence)? else { break };
-            if relationship.state == PeerState::Frozen {
-                // What was to be handed over before is not, now: the entry still says that it was.
+            // What was to be handed over before is not, now: the entry still says that it was.
+            if !entry.payload.is_empty()
+                && (relationship.state == PeerState::Frozen || !promise::may_leave(tx, &relationship, sequence)?)
+            {
                 entry.payload.clear();
             }
             bytes += entry.size_bytes();

@@ -183,6 +183,12 @@ impl Key {
         bytes
     }
 
+    /// The number in the eight bytes that start at `offset` behind the table byte.
+    #[must_use]
+    pub fn number(&self, offset: usize) -> u64 {
+        self.0.get(1 + offset..9 + offset).and_then(|bytes| bytes.try_into().ok()).map_or(0, u64::from_be_bytes)
+    }
+
     // Records.
 
     /// A record's row. The bucket stands before the kind, so that a removal touches a 256th of a kind.

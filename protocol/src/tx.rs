@@ -179,6 +179,20 @@ impl<'a> Tx<'a> {
         }
     }
 
+    /// A row as it stands, whatever this step writes.
+    ///
+    /// # Errors
+    /// [`StoreFault`], also if the row does not open.
+    pub fn before<T: Coded>(&self, key: &Key) -> Result<Option<T>, StoreFault> {
+        let stored = self.view.get(key.as_bytes())?;
+        stored.map(|stored| self.unseal(key.as_bytes(), &stored)).transpose()
+    }
+
+    /// The keys that this step writes, each with whether a row is put there.
+    pub fn written_keys(&self) -> impl Iterator<Item = (Key, bool)> {
+        self.batch.writes().map(|(key, value)| (Key::from_stored(key.to_vec()), value.is_some()))
+    }
+
     /// Reads a row that is stored as it is: entries and cells, which are sealed already.
     ///
     /// # Errors

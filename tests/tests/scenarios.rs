@@ -10,6 +10,7 @@ mod scenarios {
     mod lines;
     mod lying;
     mod pairing;
+    mod promises;
     mod reading;
     mod removing;
     mod revoking;

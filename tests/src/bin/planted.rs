@@ -7,7 +7,8 @@
 //! planted --baseline      also that each suite passes with nothing taken out, first
 //! ```
 //! Each patch begins with lines `Claim: …`, `Takes out: …` and `Suite: …`, the words that follow `cargo test --release`. The copy shares
-//! the target directory, so that what no patch touches is not built again, and is put back after each patch. A patch counts as caught when
+//! the target directory, so that what no patch touches is not built again, and is put back after each patch; build nothing else there
+//! meanwhile, or a suite may run without its patch. A patch counts as caught when
 //! its suite was built and a test failed, or did not end in time. A patch that does not fit or build is an error, and so is one that
 //! nobody noticed: then it ends with 1.
 
@@ -68,7 +69,12 @@ struct Ground {
 impl Ground {
     /// A copy of what belongs to the project, outside of it: `git apply` looks for the repository that it stands in.
     fn prepare() -> Result<Self, String> {
-        let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the tests lie in the project").to_owned();
+        let root = Command::new("git").args(["rev-parse", "--show-toplevel"]).output();
+        let root = root.map_err(|error| format!("git: {error}"))?;
+        if !root.status.success() {
+            return Err("this is no repository: go into the project's directory".to_owned());
+        }
+        let root = PathBuf::from(String::from_utf8_lossy(&root.stdout).trim_end());
         let mark = root.to_string_lossy().bytes().fold(5_381u32, |mark, byte| mark.wrapping_mul(33) ^ u32::from(byte));
         let tree = std::env::temp_dir().join(format!("allod-planted-{mark:08x}"));
         let listed = Command::new("git")

@@ -49,14 +49,14 @@ impl World {
 
     pub(super) fn answer(&mut self, from: Process, exchange: u64, bytes: Option<Vec<u8>>) {
         let Some(known) = self.network.exchanges.remove(&exchange) else { return };
+        if let Some(bytes) = &bytes {
+            self.tap(from.node, known.asker.node, Channel::Session, true, bytes);
+        }
         if known.asker.boot == u32::MAX {
             self.strays.keep(exchange, bytes);
             return;
         }
         let up = self.network.links.contains_key(&known.link);
-        if let Some(bytes) = &bytes {
-            self.tap(from.node, known.asker.node, Channel::Session, true, bytes);
-        }
         if !up || self.network.is_cut(from.node, known.asker.node) || self.is_lost() {
             return;
         }

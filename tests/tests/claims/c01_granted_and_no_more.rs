@@ -202,6 +202,7 @@ fn a_live_read_under_a_grant_to_somebody_else_is_answered_with_nothing() {
     assert_eq!(world.text(bank, alice, "contact/me/city"), "CANARY-city!");
     // The bank's grant, in the shop's words: what a changed node would say.
     let grant = world.held_grants(bank)[0];
+    let before = world.height_of(alice, shop).0;
     world.stop(shop);
     let now_us = world.now_us;
     let node = &mut world.nodes[shop.0];
@@ -214,6 +215,7 @@ fn a_live_read_under_a_grant_to_somebody_else_is_answered_with_nothing() {
     node.disk.commit(&writes).unwrap();
     world.start(shop);
     world.run_for(Duration::from_secs(120));
+    assert!(world.height_of(alice, shop).0 > before, "the shop's words have to arrive for this to say something");
     let spoils = plunder(&world.loot(shop, Vec::new()), Search::Everything);
     assert!(spoils.sessions > 0 && !spoils.knows("CANARY-city!"));
     assert!(plunder(&world.loot(bank, Vec::new()), Search::Keys).knows("CANARY-city!"));

@@ -5,6 +5,8 @@ use std::{collections::BTreeSet, time::Duration};
 use allod_crypto::{Domain, Padding, SecretKey, open, seal};
 use allod_protocol::{
     codec::Coded,
+    delivery,
+    grant::Grant,
     id::{GrantId, LogId, Pseudonym},
     log,
     path::Selector,
@@ -67,7 +69,10 @@ fn send_moved(world: &mut World, alice: NodeId, peer: &str, cell: &SealedCell, r
     let relationship = Relationship::named(&tx, peer).unwrap();
     let payload = CellsPayload { cells: vec![cell.sealed.clone().into()] }.encode();
     let body = Body::Cells(Cells { grant: cell.grant, cells: vec![reference] });
-    log::append(&mut tx, &relationship, &body, Some(&payload)).unwrap();
+    let sequence = log::append(&mut tx, &relationship, &body, Some(&payload)).unwrap();
+    let mut grant = Grant::find(&tx, relationship.id, cell.grant).unwrap().unwrap();
+    delivery::note_flight(&mut tx, &relationship, &mut grant, sequence);
+    grant.save(&mut tx);
     let (writes, _) = tx.finish();
     node.disk.commit(&writes).unwrap();
 }
