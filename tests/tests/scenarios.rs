@@ -8,6 +8,7 @@ mod scenarios {
     mod keeping;
     mod lending;
     mod lines;
+    mod lives;
     mod lying;
     mod pairing;
     mod promises;

@@ -46,7 +46,7 @@ fn wanted() -> Option<Wanted> {
     }
     match (seed, seeds) {
         (Some(seed), None) => Some(Wanted::One { seed, trace }),
-        (None, Some(count)) if !trace => Some(Wanted::Many { from, count }),
+        (None, Some(count)) if count > 0 && !trace => Some(Wanted::Many { from, count }),
         _ => None,
     }
 }
@@ -56,8 +56,10 @@ fn one(seed: u64, trace: bool) -> ExitCode {
     if trace {
         life.world.trace.show_lines();
     }
+    let began = Instant::now();
     let report = life.live();
-    summary(1, &report, Duration::ZERO);
+    println!("{} nodes", life.world.nodes.len());
+    summary(1, &report, began.elapsed());
     println!("digest {}", report.digest.iter().map(|byte| format!("{byte:02x}")).collect::<String>());
     ExitCode::SUCCESS
 }
@@ -65,7 +67,7 @@ fn one(seed: u64, trace: bool) -> ExitCode {
 fn many(from: u64, count: u64) -> ExitCode {
     std::panic::set_hook(Box::new(|_| {}));
     let began = Instant::now();
-    let next = AtomicU64::new(from);
+    let next = AtomicU64::new(0);
     let whole = Mutex::new(Report::default());
     let failed = Mutex::new(BTreeMap::new());
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
@@ -73,10 +75,11 @@ fn many(from: u64, count: u64) -> ExitCode {
         for _ in 0..threads {
             scope.spawn(|| {
                 loop {
-                    let seed = next.fetch_add(1, Ordering::Relaxed);
-                    if seed >= from + count {
+                    let number = next.fetch_add(1, Ordering::Relaxed);
+                    if number >= count {
                         return;
                     }
+                    let seed = from.wrapping_add(number);
                     let mut life = Life::of(seed);
                     match catch_unwind(AssertUnwindSafe(|| life.live())) {
                         Ok(report) => add(&mut whole.lock().expect("nobody panics while adding"), report),
@@ -124,7 +127,6 @@ fn summary(seeds: u64, report: &Report, took: Duration) {
             println!("  {times:>8} {kind}");
         }
     }
-    if !took.is_zero() {
-        println!("took {:.1} s, {:.3} s a seed", took.as_secs_f64(), took.as_secs_f64() / seeds.max(1) as f64);
-    }
+    let took = took.as_secs_f64();
+    println!("took {took:.2} s, {:.3} s a seed, {:.4} s a simulated day", took / seeds.max(1) as f64, took / days);
 }
