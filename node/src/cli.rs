@@ -76,7 +76,10 @@ impl Session {
         let home = Facts::none().text("home", self.home.display().to_string());
         match error {
             ClientError::Answered(error) => Failure::from_json(&error).into(),
-            ClientError::NotRunning if self.home.join("vault").exists() => {
+            // Any of them is a node's, damaged or not: `init` is no advice for it.
+            ClientError::NotRunning
+                if ["vault", "config.toml", "store"].iter().any(|part| self.home.join(part).exists()) =>
+            {
                 Ending::failed(Code::NotRunning, "cli-not-running", home)
             }
             ClientError::NotRunning => Ending::failed(Code::NotRunning, "cli-no-node-here", home),

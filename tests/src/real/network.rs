@@ -1,18 +1,18 @@
-//! Bad networks, between hosts that are network namespaces: loss, partitions, addresses that change.
+//! Bad networks, between hosts that are network namespaces: loss, delay, partitions, addresses that change.
 //!
 //! Each host has its own address on one bridge; nodes run in the hosts and are driven through their sockets as ever. Records are written,
 //! lent and taken back while the network is bad; once it is good again both sides are level within half a minute, every log has each of
 //! its entries once, and no value was ever seen on the wire. What the wire is searched for was seen there once, on purpose, in a
 //! datagram of the test's own: a search that finds nothing anywhere would prove nothing.
 //!
-//! Loss is made by nft's random numbers, since not every kernel has netem. A vendor behind a firewall, which learns of a change by a hint,
+//! Loss is made by nft's random numbers and delay by a small program between tap devices (`delay.py`), since not every kernel has netem. A vendor behind a firewall, which learns of a change by a hint,
 //! is a test of its own (`tests/tests/processes/roads.rs`).
 
 use std::{
     collections::BTreeSet,
     fs,
     path::{Path, PathBuf},
-    process::{Child, Command, Stdio},
+    process::{Child, ChildStdin, Command, Stdio},
     sync::{Mutex, PoisonError, atomic::AtomicBool},
     thread,
     time::{Duration, Instant},
@@ -35,6 +35,9 @@ const CANARY: &str = "note/lane-";
 /// What the test itself puts on the wire.
 const SEEN: &str = "the-search-finds-this";
 const PORT: u16 = 7_700;
+/// One way, on a line that takes its time. Milliseconds.
+const DELAY_MS: u32 = 200;
+const JITTER_MS: u32 = 80;
 
 /// All bad networks.
 #[must_use]
@@ -61,6 +64,11 @@ pub fn run(plan: &Plan) -> Findings {
         let found = story(plan, engine, &lab);
         findings.extend(found.into_iter().map(|what| format!("{name}: {what}")));
     }
+    drop(lab);
+    match Lab::delayed(&["a", "b"], DELAY_MS, JITTER_MS) {
+        Some(lab) => findings.extend(delay(plan, engine, &lab).into_iter().map(|what| format!("delay: {what}"))),
+        None => println!("network: delay left out, it takes python3 and /dev/net/tun"),
+    }
     findings
 }
 
@@ -68,6 +76,8 @@ pub fn run(plan: &Plan) -> Findings {
 pub struct Lab {
     names: Vec<String>,
     bridge: String,
+    /// What takes its time between the hosts, if anything does. It ends with its input.
+    slow: Option<(Child, ChildStdin)>,
 }
 
 impl Lab {
@@ -78,6 +88,7 @@ impl Lab {
         let lab = Self {
             names: hosts.iter().map(|host| format!("{prefix}-{host}")).collect(),
             bridge: format!("{prefix}-net"),
+            slow: None,
         };
         let bridge = &lab.bridge;
         let mut done = ip(&format!("netns add {bridge}")) && ip(&format!("-n {bridge} link add br0 type bridge"));
@@ -91,6 +102,34 @@ impl Lab {
                 && ip(&format!("-n {name} link set eth0 up"));
         }
         done.then_some(lab)
+    }
+
+    /// Hosts on a line that takes its time, each way. `None` if the system does not let us.
+    #[must_use]
+    pub fn delayed(hosts: &[&str], milliseconds: u32, jitter: u32) -> Option<Self> {
+        if !has_program("python3") || !Path::new("/dev/net/tun").exists() {
+            return None;
+        }
+        let prefix = format!("allod{}-slow", std::process::id());
+        let names: Vec<String> = hosts.iter().map(|host| format!("{prefix}-{host}")).collect();
+        let mut lab = Self { names, bridge: format!("{prefix}-net"), slow: None };
+        if !lab.names.iter().all(|name| ip(&format!("netns add {name}"))) {
+            return None;
+        }
+        let mut slow = Command::new("python3");
+        slow.args(["-c", include_str!("delay.py"), &milliseconds.to_string(), &jitter.to_string()]).args(&lab.names);
+        let mut child = slow.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().ok()?;
+        let mut said = String::new();
+        let mut out = std::io::BufReader::new(child.stdout.take()?);
+        std::io::BufRead::read_line(&mut out, &mut said).ok()?;
+        let input = child.stdin.take()?;
+        lab.slow = Some((child, input));
+        let up = |(number, name): (usize, &String)| {
+            ip(&format!("-n {name} link set lo up"))
+                && ip(&format!("-n {name} addr add {}/24 dev eth0", address(number)))
+                && ip(&format!("-n {name} link set eth0 up"))
+        };
+        (said == "ready\n" && lab.names.iter().enumerate().all(up)).then_some(lab)
     }
 
     /// Rules for what comes into a host.
@@ -159,6 +198,10 @@ impl Lab {
 
 impl Drop for Lab {
     fn drop(&mut self) {
+        if let Some((mut child, input)) = self.slow.take() {
+            drop(input);
+            let _ = child.wait();
+        }
         for name in self.names.iter().chain([&self.bridge]) {
             ip(&format!("netns del {name}"));
         }
@@ -367,6 +410,20 @@ fn partition(plan: &Plan, engine: &str, lab: &Lab) -> Findings {
     thread::sleep(lasts(plan, 4, 60));
     lab.heal();
     findings.extend(world.end("partition"));
+    findings
+}
+
+/// A line around half the world and back, whose packets overtake each other.
+fn delay(plan: &Plan, engine: &str, lab: &Lab) -> Findings {
+    let world = World::begin(plan, engine, lab, "delay");
+    let mut findings = world.work(plan, lasts(plan, 6, 60), || ());
+    let took = Instant::now();
+    findings.extend(delivers(&world, Duration::from_secs(60)).err());
+    println!(
+        "network: delay: a change crossed in {:.1} s on a line of {DELAY_MS} ms each way, give or take {JITTER_MS}",
+        took.elapsed().as_secs_f64()
+    );
+    findings.extend(world.end("delay of 200 ms each way"));
     findings
 }
 
