@@ -1,7 +1,8 @@
 //! Secret keys, and the hash functions that make them.
 //!
 //! A [`SecretKey`] is wiped when dropped, shows nothing in `Debug`, is not `Clone`, and is not compared: two keys are the same
-//! when one opens what the other sealed. Whoever needs it twice says so with [`SecretKey::duplicate`].
+//! when one opens what the other sealed. Whoever needs it twice says so with [`SecretKey::duplicate`]. Its bytes have a place of their own
+//! that does not move with it: what is moved leaves a copy behind, which nobody wipes.
 
 use std::fmt;
 
@@ -16,23 +17,33 @@ use zeroize::{Zeroize, Zeroizing};
 const NO_SALT: [u8; 32] = [0; 32];
 
 /// 32 secret bytes that serve one purpose.
-pub struct SecretKey([u8; 32]);
+pub struct SecretKey(Box<[u8; 32]>);
 
 impl SecretKey {
     pub fn random(dice: &mut dyn CryptoRng) -> SecretKey {
-        let mut key = SecretKey([0; 32]);
-        dice.fill_bytes(&mut key.0);
+        let mut key = SecretKey::empty();
+        dice.fill_bytes(key.0.as_mut_slice());
         key
     }
 
     /// Takes over bytes that are a key already. The caller's own copy is the caller's to wipe.
-    pub fn from_bytes(bytes: [u8; 32]) -> SecretKey {
-        SecretKey(bytes)
+    pub fn from_bytes(mut bytes: [u8; 32]) -> SecretKey {
+        let mut key = SecretKey::empty();
+        key.0.copy_from_slice(&bytes);
+        bytes.zeroize();
+        key
+    }
+
+    fn empty() -> SecretKey {
+        SecretKey(Box::new([0; 32]))
     }
 
     /// Reads a key from the plaintext of something opened.
     pub fn from_slice(bytes: &[u8]) -> Option<SecretKey> {
-        bytes.try_into().ok().map(SecretKey)
+        let bytes: &[u8; 32] = bytes.try_into().ok()?;
+        let mut key = SecretKey::empty();
+        key.0.copy_from_slice(bytes);
+        Some(key)
     }
 
     /// A key for one purpose under this one: HKDF-SHA256 with `info`, which names the purpose.
@@ -42,22 +53,25 @@ impl SecretKey {
 
     /// The same, with an `info` that is the parts one after the other.
     pub fn derive_parts(&self, info: &[&[u8]]) -> SecretKey {
-        SecretKey::extract(&NO_SALT, &[&self.0], info)
+        SecretKey::extract(&NO_SALT, &[self.0.as_slice()], info)
     }
 
     /// This key with the first half of every derivation done, for whoever derives many keys from it.
     pub fn extracted(&self) -> ExtractedKey {
         let mut extract = HkdfExtract::<Sha256>::new(Some(&NO_SALT));
-        extract.input_ikm(&self.0);
+        extract.input_ikm(self.0.as_slice());
         let (mut prk, _) = extract.finalize();
-        let extracted = ExtractedKey(SecretKey(prk.into()));
+        let mut key = SecretKey::empty();
+        key.0.copy_from_slice(&prk);
         prk.as_mut_slice().zeroize();
-        extracted
+        ExtractedKey(key)
     }
 
     /// A second copy, for the rare place where two owners hold one key.
     pub fn duplicate(&self) -> SecretKey {
-        SecretKey(self.0)
+        let mut key = SecretKey::empty();
+        key.0.copy_from_slice(self.0.as_slice());
+        key
     }
 
     /// The bytes, only to be sealed under another key or handed to a primitive; never to be kept, shown or sent.
@@ -66,8 +80,8 @@ impl SecretKey {
     }
 
     pub(crate) fn extract(salt: &[u8], ikm: &[&[u8]], info: &[&[u8]]) -> SecretKey {
-        let mut key = SecretKey([0; 32]);
-        hkdf(salt, ikm, info, &mut key.0);
+        let mut key = SecretKey::empty();
+        hkdf(salt, ikm, info, key.0.as_mut_slice());
         key
     }
 }
@@ -78,9 +92,9 @@ pub struct ExtractedKey(SecretKey);
 impl ExtractedKey {
     /// As [`SecretKey::derive_parts`].
     pub fn derive_parts(&self, info: &[&[u8]]) -> SecretKey {
-        let expand = Hkdf::<Sha256>::from_prk(&self.0.0).expect("what was extracted is 32 bytes");
-        let mut key = SecretKey([0; 32]);
-        expand.expand_multi_info(info, &mut key.0).expect("32 bytes are within what HKDF yields");
+        let expand = Hkdf::<Sha256>::from_prk(self.0.0.as_slice()).expect("what was extracted is 32 bytes");
+        let mut key = SecretKey::empty();
+        expand.expand_multi_info(info, key.0.as_mut_slice()).expect("32 bytes are within what HKDF yields");
         key
     }
 }
