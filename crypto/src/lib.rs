@@ -29,7 +29,7 @@ pub use noise::HandshakeError;
 pub use pairing::{Bundle, BundleSecrets, Invitation, InvitationError, Paired, PairingRefused, Sas};
 pub use phrase::{Phrase, PhraseError};
 pub use relationship::{KeySchedule, RelationshipSecret, Role};
-pub use seal::{Aad, Domain, OpenError, Padding, open, seal};
+pub use seal::{Aad, Domain, OpenError, Padding, SealedKey, open, seal, seal_behind};
 pub use session::{MessageKind, ReplayWindow, SessionInitiator, SessionKeys};
 pub use vault::{Bucket, LockedVault, Protection, ProtectionKind, UnlockError, Vault, VaultError};
 pub use xwing::{BadXWing, XWingSecret};

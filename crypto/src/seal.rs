@@ -14,6 +14,8 @@
 //! The AAD says what is sealed and where it belongs. The opener *builds* it with [`Aad`] from what it asked for, and never
 //! reads it from the message: that is what keeps a cell from being moved to another field.
 
+use std::fmt;
+
 use chacha20poly1305::{AeadInOut, ChaCha20Poly1305, KeyInit, Nonce, Tag};
 use rand_core::CryptoRng;
 use zeroize::Zeroizing;
@@ -113,7 +115,7 @@ impl Aad {
     /// If the kind is longer than 255 bytes; kinds are short words in the source.
     pub fn new(kind: &[u8]) -> Aad {
         let length = u8::try_from(kind.len()).expect("kinds are short words in the source");
-        let mut bytes = Vec::with_capacity(128);
+        let mut bytes = Vec::with_capacity(192);
         bytes.push(length);
         bytes.extend_from_slice(kind);
         Aad(bytes)
@@ -151,10 +153,21 @@ impl Aad {
 
     /// # Panics
     /// If the part is 4 GiB or longer; nothing that the protocol names is.
-    pub fn bytes(mut self, part: &[u8]) -> Aad {
-        let length = u32::try_from(part.len()).expect("no named part reaches 4 GiB");
+    pub fn bytes(self, part: &[u8]) -> Aad {
+        self.joined(&[part])
+    }
+
+    /// One part that is made of pieces.
+    ///
+    /// # Panics
+    /// As [`Aad::bytes`].
+    pub fn joined(mut self, pieces: &[&[u8]]) -> Aad {
+        let length = pieces.iter().map(|piece| piece.len()).sum::<usize>();
+        let length = u32::try_from(length).expect("no named part reaches 4 GiB");
         self.0.extend_from_slice(&length.to_le_bytes());
-        self.0.extend_from_slice(part);
+        for piece in pieces {
+            self.0.extend_from_slice(piece);
+        }
         self
     }
 
@@ -175,6 +188,22 @@ pub fn seal(
     padding: Padding,
     dice: &mut dyn CryptoRng,
 ) -> Vec<u8> {
+    seal_behind(&[], key, domain, aad, plaintext, padding, dice)
+}
+
+/// The same, behind bytes that are not sealed: they only save their caller a copy.
+///
+/// # Panics
+/// As [`seal`].
+pub fn seal_behind(
+    front: &[u8],
+    key: &SecretKey,
+    domain: Domain,
+    aad: &[u8],
+    plaintext: &[u8],
+    padding: Padding,
+    dice: &mut dyn CryptoRng,
+) -> Vec<u8> {
     let aad_hash = sha256(&[aad]);
     let nonce = hedged_nonce(key, &aad_hash, plaintext, dice);
     let body_bytes = body_length(plaintext.len(), padding);
@@ -182,15 +211,17 @@ pub fn seal(
     let (cipher, commitment) = committed_cipher(key, domain, suite, &nonce, &aad_hash);
 
     // Filled to exactly this size: a buffer that grew would leave plaintext behind in the one it outgrew.
-    let mut sealed = Vec::with_capacity(HEADER_BYTES + body_bytes + suite.chunks(body_bytes) * TAG_BYTES);
+    let mut sealed = Vec::with_capacity(front.len() + HEADER_BYTES + body_bytes + suite.chunks(body_bytes) * TAG_BYTES);
+    sealed.extend_from_slice(front);
     sealed.push(VERSION);
     sealed.extend_from_slice(&suite.number().to_le_bytes());
     sealed.extend_from_slice(&nonce);
     sealed.extend_from_slice(&commitment);
     match suite {
         Suite::Whole => {
+            let start = sealed.len();
             push_body(&mut sealed, plaintext, padding, body_bytes);
-            let tag = encrypt(&cipher, &Nonce::default(), &aad_hash, &mut sealed[HEADER_BYTES..]);
+            let tag = encrypt(&cipher, &Nonce::default(), &aad_hash, &mut sealed[start..]);
             sealed.extend_from_slice(&tag);
         }
         Suite::Chunked => {
@@ -220,26 +251,59 @@ pub fn open(
     sealed: &[u8],
     padding: Padding,
 ) -> Result<Zeroizing<Vec<u8>>, OpenError> {
-    let (header, ciphertext) = sealed.split_at_checked(HEADER_BYTES).ok_or(OpenError)?;
-    let (version_and_suite, rest) = header.split_at(3);
-    let (nonce, commitment) = rest.split_at(NONCE_BYTES);
-    if version_and_suite[0] != VERSION {
-        return Err(OpenError);
-    }
-    let suite = Suite::from_number(u16::from_le_bytes([version_and_suite[1], version_and_suite[2]]))?;
+    SealedKey::of(key, domain, aad, sealed)?.open(sealed, padding)
+}
 
-    let aad_hash = sha256(&[aad]);
-    let (cipher, expected) = committed_cipher(key, domain, suite, nonce, &aad_hash);
-    if !ct_eq(&expected, commitment) {
-        return Err(OpenError);
+/// All that [`open`] derives to open one sealed thing, for whoever opens it again and again: half of the work, and nothing of what it holds.
+pub struct SealedKey {
+    /// The thing's own header: nonce and commitment, so that it opens this thing and no other.
+    header: [u8; HEADER_BYTES],
+    suite: Suite,
+    aad_hash: [u8; 32],
+    cipher: ChaCha20Poly1305,
+}
+
+impl SealedKey {
+    /// The key of what was sealed with this key, domain and AAD.
+    ///
+    /// # Errors
+    /// [`OpenError`] if it was sealed with others.
+    pub fn of(key: &SecretKey, domain: Domain, aad: &[u8], sealed: &[u8]) -> Result<SealedKey, OpenError> {
+        let header = *sealed.first_chunk::<HEADER_BYTES>().ok_or(OpenError)?;
+        let (version_and_suite, rest) = header.split_at(3);
+        let (nonce, commitment) = rest.split_at(NONCE_BYTES);
+        if version_and_suite[0] != VERSION {
+            return Err(OpenError);
+        }
+        let suite = Suite::from_number(u16::from_le_bytes([version_and_suite[1], version_and_suite[2]]))?;
+        let aad_hash = sha256(&[aad]);
+        let (cipher, expected) = committed_cipher(key, domain, suite, nonce, &aad_hash);
+        if !ct_eq(&expected, commitment) {
+            return Err(OpenError);
+        }
+        Ok(SealedKey { header, suite, aad_hash, cipher })
     }
-    let body = match suite {
-        Suite::Whole => open_whole(&cipher, &aad_hash, ciphertext)?,
-        Suite::Chunked => open_chunks(&cipher, &aad_hash, ciphertext)?,
-    };
-    match padding {
-        Padding::None => Ok(body),
-        Padding::Padme => without_padding(body),
+
+    /// Opens the thing that this is the key of.
+    ///
+    /// # Errors
+    /// [`OpenError`] if it is another, or any byte was changed, added or taken away.
+    pub fn open(&self, sealed: &[u8], padding: Padding) -> Result<Zeroizing<Vec<u8>>, OpenError> {
+        let ciphertext = sealed.strip_prefix(&self.header).ok_or(OpenError)?;
+        let body = match self.suite {
+            Suite::Whole => open_whole(&self.cipher, &self.aad_hash, ciphertext)?,
+            Suite::Chunked => open_chunks(&self.cipher, &self.aad_hash, ciphertext)?,
+        };
+        match padding {
+            Padding::None => Ok(body),
+            Padding::Padme => without_padding(body),
+        }
+    }
+}
+
+impl fmt::Debug for SealedKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("SealedKey(..)")
     }
 }
 

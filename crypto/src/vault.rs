@@ -17,18 +17,22 @@
 mod file;
 mod passphrase;
 
-use std::fmt;
+use std::{cell::RefCell, collections::VecDeque, fmt};
 
 use rand_core::CryptoRng;
 use zeroize::Zeroizing;
 
-use crate::key::SecretKey;
+use crate::identity::SigningIdentity;
+use crate::key::{SecretKey, ct_eq};
 use crate::phrase::Phrase;
 use crate::seal::{Domain, OpenError, Padding, open, seal};
 use file::{Content, OpenSlot, VaultFile};
 use passphrase::{Cost, PassphraseKey};
 
 pub const BUCKETS: usize = 256;
+
+/// Signing identities that are kept set up.
+const SIGNERS_MAX: usize = 16;
 
 /// How the owner wants the vault to open.
 #[derive(Clone, Copy)]
@@ -115,6 +119,8 @@ pub struct Vault {
     index_key: SecretKey,
     store_created: bool,
     buckets: Vec<Bucket>,
+    /// Those that signed last, the newest first: setting one up costs as much as a signature.
+    signers: RefCell<VecDeque<SigningIdentity>>,
 }
 
 impl Vault {
@@ -143,6 +149,7 @@ impl Vault {
             index_key: SecretKey::random(dice),
             store_created: false,
             buckets: (0..BUCKETS).map(|_| Bucket::random(dice)).collect(),
+            signers: RefCell::default(),
         }
     }
 
@@ -209,6 +216,21 @@ impl Vault {
     /// The key that blinds names in the store.
     pub fn index_key(&self) -> &SecretKey {
         &self.index_key
+    }
+
+    /// Signs with the identity of a seed, as [`SigningIdentity::sign`].
+    pub fn sign(&self, seed: &[u8; 32], domain: &'static str, bytes: &[u8]) -> [u8; 64] {
+        let mut signers = self.signers.borrow_mut();
+        let known = signers.iter().position(|signer| ct_eq(signer.to_bytes().as_slice(), seed));
+        let signer = match known {
+            Some(at) => signers.remove(at),
+            None => None,
+        };
+        let signer = signer.unwrap_or_else(|| SigningIdentity::from_bytes(seed));
+        let signature = signer.sign(domain, bytes);
+        signers.push_front(signer);
+        signers.truncate(SIGNERS_MAX);
+        signature
     }
 
     /// The key of backup files, which the phrase opens without this vault.
@@ -319,6 +341,7 @@ impl LockedVault {
             index_key: content.index_key,
             store_created: content.store_created,
             buckets: content.buckets,
+            signers: RefCell::default(),
         })
     }
 }

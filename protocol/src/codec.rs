@@ -4,7 +4,11 @@
 //! decoding (length bombs), trailing bytes are refused, what was decoded is encoded again and must come out the same (over-long integers
 //! otherwise pass), and each message begins with a `u16` version. Wire types hold no maps, floats, `usize` or recursion.
 
-use bincode::config::{Configuration, Limit, LittleEndian, Varint};
+use bincode::{
+    config::{Configuration, Limit, LittleEndian, Varint},
+    enc::write::{SizeWriter, Writer},
+    error::EncodeError,
+};
 use serde::{Serialize, de::DeserializeOwned};
 
 use crate::limits::MESSAGE_MAX_BYTES;
@@ -35,11 +39,18 @@ pub trait Coded: Serialize + DeserializeOwned {
 
     /// The canonical bytes.
     fn encode(&self) -> Vec<u8> {
-        let mut bytes = Self::VERSION.to_le_bytes().to_vec();
-        bytes.extend(
-            bincode::serde::encode_to_vec(self, CONFIG).expect("wire types are within the cap and always encode"),
-        );
+        // Filled to exactly this size: a buffer that grew would leave plaintext behind in the one it outgrew.
+        let mut bytes = Vec::with_capacity(self.encoded_bytes());
+        bytes.extend_from_slice(&Self::VERSION.to_le_bytes());
+        write(self, &mut Appending(&mut bytes));
         bytes
+    }
+
+    /// How many bytes [`Coded::encode`] yields, without yielding them.
+    fn encoded_bytes(&self) -> usize {
+        let mut counted = SizeWriter::default();
+        write(self, &mut counted);
+        size_of::<u16>() + counted.bytes_written
     }
 
     /// Reads canonical bytes.
@@ -60,10 +71,39 @@ pub trait Coded: Serialize + DeserializeOwned {
         }
         let (value, read): (Self, usize) =
             bincode::serde::decode_from_slice(body, CONFIG).map_err(|_| DecodeError::Malformed)?;
-        if read != body.len() || value.encode() != bytes {
+        if read != body.len() || !is_encoding_of(&value, body) {
             return Err(DecodeError::Malformed);
         }
         Ok(value)
+    }
+}
+
+fn write<T: Serialize>(value: &T, to: &mut impl Writer) {
+    bincode::serde::encode_into_writer(value, to, CONFIG).expect("wire types are within the cap and always encode");
+}
+
+/// Whether the value's encoding is `body`: compared as it comes, and never put together.
+fn is_encoding_of<T: Serialize>(value: &T, body: &[u8]) -> bool {
+    let mut same = Same(body);
+    bincode::serde::encode_into_writer(value, &mut same, CONFIG).is_ok() && same.0.is_empty()
+}
+
+struct Appending<'b>(&'b mut Vec<u8>);
+
+impl Writer for Appending<'_> {
+    fn write(&mut self, bytes: &[u8]) -> Result<(), EncodeError> {
+        self.0.extend_from_slice(bytes);
+        Ok(())
+    }
+}
+
+/// What is still to come if all is to be the same.
+struct Same<'b>(&'b [u8]);
+
+impl Writer for Same<'_> {
+    fn write(&mut self, bytes: &[u8]) -> Result<(), EncodeError> {
+        self.0 = self.0.strip_prefix(bytes).ok_or(EncodeError::UnexpectedEnd)?;
+        Ok(())
     }
 }
 
@@ -93,6 +133,7 @@ mod tests {
     fn what_is_encoded_decodes_to_the_same() {
         assert_eq!(Sample::decode(&sample().encode()), Ok(sample()));
         assert_eq!(sample().encode(), [1, 0, 5, 3, 1, 2, 3, 1, 7]);
+        assert_eq!(sample().encoded_bytes(), 9);
     }
 
     #[test]

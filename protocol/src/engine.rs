@@ -248,6 +248,12 @@ impl Engine {
         others.chain(ends).min()
     }
 
+    /// How many keys of what is lent to us are kept unwrapped, ready for the next read.
+    #[must_use]
+    pub fn keys_at_hand(&self) -> usize {
+        self.live.at_hand.keys()
+    }
+
     /// The vault file as it should stand on the disk.
     pub fn vault_bytes(&self, dice: &mut dyn CryptoRng) -> allod_crypto::Zeroizing<Vec<u8>> {
         self.vault.to_bytes(dice)

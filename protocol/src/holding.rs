@@ -16,7 +16,7 @@ use crate::{
     ask,
     codec::Coded,
     command::{Direction, FieldView, Happening, Listing, Mode, Page, PeerState, Purge, RecordView},
-    delivery::{padding, record_key, record_key_of},
+    delivery::{padding, record_key},
     door::Authorized,
     grant::{EndRow, Ended, FieldKeyRow, Grant, Lent, ReadCount, destroy_keys, forget_end},
     id::{GrantId, Pseudonym},
@@ -287,13 +287,16 @@ fn field_key(tx: &Tx<'_>, grant: GrantId, place: u16, epoch: u32) -> Result<Opti
 }
 
 fn open_cell(field_key: &SecretKey, place: &CellPlace<'_>, sealed: &[u8]) -> Option<CellContent> {
-    opened_cell(&record_key(field_key, place.record), place, sealed)
+    opened_cell(&record_key(field_key, place.record), place.record, &place.aad(), sealed)
 }
 
 /// Opens a cell with the key that is its own.
-fn opened_cell(key: &SecretKey, place: &CellPlace<'_>, sealed: &[u8]) -> Option<CellContent> {
-    let plain = open(key, Domain::Cell, &place.aad(), sealed, padding(place.record)).ok()?;
-    let CellContent { at_s, value } = CellContent::decode(&plain).ok()?;
+fn opened_cell(key: &SecretKey, record: Option<Pseudonym>, aad: &[u8], sealed: &[u8]) -> Option<CellContent> {
+    content_of(&open(key, Domain::Cell, aad, sealed, padding(record)).ok()?)
+}
+
+fn content_of(plain: &[u8]) -> Option<CellContent> {
+    let CellContent { at_s, value } = CellContent::decode(plain).ok()?;
     Some(CellContent { at_s, value: value.checked().ok()? })
 }
 

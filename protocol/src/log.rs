@@ -196,7 +196,7 @@ pub fn append(
         payload_hash: sealed_payload.as_deref().map_or([0; 32], |sealed| sha256(&[sealed])),
         payload_bytes: sealed_payload.as_deref().map_or(0, length),
     };
-    let signature = relationship.signing().sign(ENTRY_DOMAIN, &header.to_bytes());
+    let signature = relationship.sign(tx, ENTRY_DOMAIN, &header.to_bytes());
     keep(tx, &header, &signature, sealed_body, &body_key);
     if let Some(sealed) = sealed_payload {
         tx.put_raw(&Key::entry(own.log, sequence, EntryPart::Payload), sealed);
@@ -370,7 +370,7 @@ pub fn kept_body(
 pub fn sign_head(tx: &Tx<'_>, relationship: &Relationship, until: Timestamp) -> Result<SignedHead, StoreFault> {
     let own = own(tx, relationship)?;
     let head = Head { log: own.log, sequence: own.next - 1, hash: own.last, at: tx.wall(), until };
-    Ok(head.sign(&relationship.signing()))
+    Ok(head.signed_by(|domain, bytes| relationship.sign(tx, domain, bytes)))
 }
 
 /// What became of a head that came in.

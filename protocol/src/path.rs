@@ -6,7 +6,7 @@
 
 use std::{fmt, str::FromStr};
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, Serializer};
 use unicode_normalization::UnicodeNormalization;
 
 use crate::limits::{NAME_MAX_BYTES, RECORD_ID_MAX_BYTES};
@@ -31,8 +31,8 @@ pub enum PathError {
 macro_rules! name {
     ($(#[$doc:meta])* $name:ident) => {
         $(#[$doc])*
-        #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-        #[serde(try_from = "String", into = "String")]
+        #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Deserialize)]
+        #[serde(try_from = "String")]
         pub struct $name(String);
 
         impl $name {
@@ -41,11 +41,7 @@ macro_rules! name {
             /// # Errors
             /// [`PathError::Name`].
             pub fn parse(text: &str) -> Result<Self, PathError> {
-                let mut bytes = text.bytes();
-                let fits = text.len() <= NAME_MAX_BYTES
-                    && bytes.next().is_some_and(|first| first.is_ascii_lowercase())
-                    && bytes.all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b"_.-".contains(&b));
-                if fits { Ok(Self(text.to_owned())) } else { Err(PathError::Name(text.to_owned())) }
+                Self::try_from(text.to_owned())
             }
 
             /// The text.
@@ -59,7 +55,13 @@ macro_rules! name {
             type Error = PathError;
 
             fn try_from(text: String) -> Result<Self, PathError> {
-                Self::parse(&text)
+                if is_name(&text) { Ok(Self(text)) } else { Err(PathError::Name(text)) }
+            }
+        }
+
+        impl Serialize for $name {
+            fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                serializer.serialize_str(&self.0)
             }
         }
 
@@ -75,6 +77,13 @@ macro_rules! name {
             }
         }
     };
+}
+
+fn is_name(text: &str) -> bool {
+    let mut bytes = text.bytes();
+    text.len() <= NAME_MAX_BYTES
+        && bytes.next().is_some_and(|first| first.is_ascii_lowercase())
+        && bytes.all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b"_.-".contains(&b))
 }
 
 name!(
@@ -101,8 +110,8 @@ impl FieldName {
 }
 
 /// Which record of its kind.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Deserialize)]
+#[serde(try_from = "String")]
 pub struct RecordId(String);
 
 impl RecordId {
@@ -111,9 +120,9 @@ impl RecordId {
     /// # Errors
     /// [`PathError::Id`].
     pub fn parse(text: &str) -> Result<Self, PathError> {
-        let text: String = text.nfc().collect();
-        let fits = (1..=RECORD_ID_MAX_BYTES).contains(&text.len()) && text.chars().all(is_plain);
-        if fits { Ok(Self(text)) } else { Err(PathError::Id(text)) }
+        // What is ASCII is NFC.
+        let text = if text.is_ascii() { text.to_owned() } else { text.nfc().collect() };
+        if is_id(&text) { Ok(Self(text)) } else { Err(PathError::Id(text)) }
     }
 
     /// An id from any text: what may not stand in one is %-escaped, what is too long is cut at a character.
@@ -147,6 +156,10 @@ impl RecordId {
     }
 }
 
+fn is_id(text: &str) -> bool {
+    (1..=RECORD_ID_MAX_BYTES).contains(&text.len()) && text.chars().all(is_plain)
+}
+
 fn is_plain(character: char) -> bool {
     !(character.is_control() || character.is_whitespace() || "/*=".contains(character))
 }
@@ -156,8 +169,14 @@ impl TryFrom<String> for RecordId {
 
     /// Strict: an id that comes from elsewhere is NFC already.
     fn try_from(text: String) -> Result<Self, PathError> {
-        let parsed = Self::parse(&text)?;
-        if parsed.0 == text { Ok(parsed) } else { Err(PathError::Id(text)) }
+        let is_nfc = text.is_ascii() || text.nfc().eq(text.chars());
+        if is_nfc && is_id(&text) { Ok(Self(text)) } else { Err(PathError::Id(text)) }
+    }
+}
+
+impl Serialize for RecordId {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&self.0)
     }
 }
 
@@ -226,6 +245,12 @@ impl FromStr for FieldPath {
 }
 
 impl FieldPath {
+    /// The text of the column that it lies in.
+    #[must_use]
+    pub fn column_text(&self) -> String {
+        [self.record.kind.as_str(), "/*/", self.field.as_str()].concat()
+    }
+
     /// Its text, without a formatter's detours: it is asked for with every read.
     #[must_use]
     pub fn text(&self) -> String {
@@ -317,12 +342,20 @@ impl FromStr for Selector {
 }
 
 impl Selector {
-    /// Its text, without a formatter's detours: it stands in the AAD of every cell.
+    /// Its text, without a formatter's detours.
     #[must_use]
     pub fn text(&self) -> String {
+        self.pieces().concat()
+    }
+
+    /// What its text is made of: it stands in the AAD of every cell.
+    #[must_use]
+    pub fn pieces(&self) -> [&str; 5] {
         match self {
-            Self::Field(path) => path.text(),
-            Self::Column { kind, field } => [kind.as_str(), "/*/", field.as_str()].concat(),
+            Self::Field(FieldPath { record, field }) => {
+                [record.kind.as_str(), "/", record.id.as_str(), "/", field.as_str()]
+            }
+            Self::Column { kind, field } => [kind.as_str(), "/*/", field.as_str(), "", ""],
         }
     }
 }

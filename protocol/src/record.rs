@@ -159,7 +159,7 @@ pub enum ImportOutcome {
 /// [`Stop::Refused`] if a value or the number of fields is beyond the limits.
 pub fn import(
     tx: &mut Tx<'_>,
-    item: &ImportItem,
+    item: ImportItem,
     source: &str,
     dry_run: bool,
     added: &mut Counts,
@@ -167,16 +167,16 @@ pub fn import(
     let mut writing = Writing::begin(tx, &item.record)?;
     let mut written = Vec::new();
     let mut changes = false;
-    for (name, value) in &item.fields {
-        if writing.holds(tx, name, value)? {
+    for (name, value) in item.fields {
+        if writing.holds(tx, &name, &value)? {
             continue;
         }
         changes = true;
         if !dry_run {
-            let value = value.clone().checked();
+            let value = value.checked();
             let value =
                 value.map_err(|error| Refusal::bad_value(&item.record.field(name.clone()).to_string(), &error))?;
-            written.push(writing.write(tx, name, value, source)?);
+            written.push(writing.write(tx, &name, value, source)?);
         }
     }
     let outcome = match (writing.is_new, changes) {
@@ -280,7 +280,7 @@ impl<'r> Writing<'r> {
         self.row.last_version += 1;
         self.changed = true;
         let version = self.row.last_version;
-        let value = if value.encode().len() > INLINE_MAX_BYTES {
+        let value = if value.encoded_bytes() > INLINE_MAX_BYTES {
             let field_tag = tx.field_tag(name);
             tx.put(&Key::long_value(self.tag, field_tag, version), &value);
             Kept::Apart

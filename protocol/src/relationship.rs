@@ -356,6 +356,11 @@ impl Relationship {
         SigningIdentity::from_bytes(self.signing_seed.bytes())
     }
 
+    /// Signs as our side of it.
+    pub(crate) fn sign(&self, tx: &Tx<'_>, domain: &'static str, bytes: &[u8]) -> [u8; 64] {
+        tx.sign(self.signing_seed.bytes(), domain, bytes)
+    }
+
     /// Our static key.
     #[must_use]
     pub fn agreement(&self) -> AgreementIdentity {

@@ -5,7 +5,7 @@
 
 use std::collections::BTreeSet;
 
-use allod_crypto::{Domain, Padding, Vault, hmac16, open, seal};
+use allod_crypto::{Domain, Padding, Vault, hmac16, open, seal_behind};
 use rand_core::CryptoRng;
 
 use crate::{
@@ -211,12 +211,15 @@ impl<'a> Tx<'a> {
 
     /// Writes a row.
     pub fn put<T: Coded>(&mut self, key: &Key, row: &T) {
-        let plain = allod_crypto::Zeroizing::new(row.encode());
+        self.seal(key, &allod_crypto::Zeroizing::new(row.encode()));
+    }
+
+    fn seal(&mut self, key: &Key, plain: &[u8]) {
         let bucket = self.vault.bucket(key.bucket());
-        let padding = padding_of(key.as_bytes());
-        let mut stored = bucket.generation().to_le_bytes().to_vec();
-        stored.extend(seal(bucket.key(), Domain::Row, key.as_bytes(), &plain, padding, &mut *self.dice));
-        self.batch.put(key.as_bytes().to_vec(), stored);
+        let (generation, padding) = (bucket.generation().to_le_bytes(), padding_of(key.as_bytes()));
+        let key = key.as_bytes();
+        let stored = seal_behind(&generation, bucket.key(), Domain::Row, key, plain, padding, &mut *self.dice);
+        self.batch.put(key.to_vec(), stored);
     }
 
     /// Writes a row as it is.
@@ -263,52 +266,49 @@ impl<'a> Tx<'a> {
         if generation == bucket.generation() {
             return Ok(false);
         }
-        let padding = padding_of(key.as_bytes());
-        let mut again = bucket.generation().to_le_bytes().to_vec();
-        again.extend(seal(bucket.key(), Domain::Row, key.as_bytes(), &plain, padding, &mut *self.dice));
-        self.batch.put(key.as_bytes().to_vec(), again);
+        self.seal(key, &plain);
         Ok(true)
+    }
+
+    /// Signs with the identity of a seed.
+    pub(crate) fn sign(&self, seed: &[u8; 32], domain: &'static str, bytes: &[u8]) -> [u8; 64] {
+        self.vault.sign(seed, domain, bytes)
     }
 
     /// The blinded name of a record.
     #[must_use]
     pub fn record_tag(&self, record: &RecordPath) -> [u8; 16] {
-        self.tag(b"record", &[record.kind.as_str().as_bytes(), record.id.as_str().as_bytes()])
+        // No part holds a zero byte, so that parts cannot run into each other.
+        let (kind, id) = (record.kind.as_str().as_bytes(), record.id.as_str().as_bytes());
+        hmac16(self.vault.index_key(), &[b"record", &[0], kind, &[0], id])
     }
 
     /// The blinded name of a kind.
     #[must_use]
     pub fn kind_tag(&self, kind: &Kind) -> [u8; 8] {
-        first_half(self.tag(b"kind", &[kind.as_str().as_bytes()]))
+        first_half(self.tag(b"kind", kind.as_str()))
     }
 
     /// The blinded name of a field.
     #[must_use]
     pub fn field_tag(&self, field: &FieldName) -> [u8; 8] {
-        first_half(self.tag(b"field", &[field.as_str().as_bytes()]))
+        first_half(self.tag(b"field", field.as_str()))
     }
 
     /// The blinded form of a selector.
     #[must_use]
     pub fn selector_tag(&self, selector: &Selector) -> [u8; 16] {
-        self.tag(b"selector", &[selector.text().as_bytes()])
+        self.tag(b"selector", &selector.text())
     }
 
     /// The blinded form of a petname.
     #[must_use]
     pub fn petname_tag(&self, petname: &str) -> [u8; 16] {
-        self.tag(b"petname", &[petname.as_bytes()])
+        self.tag(b"petname", petname)
     }
 
-    fn tag(&self, what: &[u8], parts: &[&[u8]]) -> [u8; 16] {
-        let mut input: Vec<Vec<u8>> = vec![what.to_vec()];
-        for part in parts {
-            // No part holds a zero byte, so that parts cannot run into each other.
-            input.push(vec![0]);
-            input.push(part.to_vec());
-        }
-        let input: Vec<&[u8]> = input.iter().map(Vec::as_slice).collect();
-        hmac16(self.vault.index_key(), &input)
+    fn tag(&self, what: &[u8], of: &str) -> [u8; 16] {
+        hmac16(self.vault.index_key(), &[what, &[0], of.as_bytes()])
     }
 }
 

@@ -3,7 +3,10 @@
 //! A read must cost microseconds, so counts gather in memory for a moment, then in the store, and travel as one `Used` entry when the
 //! other side is there. A count that a crash takes with it was never reported: reports are what an honest node says, not a proof.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{
+    collections::{BTreeMap, HashMap},
+    time::Duration,
+};
 
 use serde::{Deserialize, Serialize};
 
@@ -50,7 +53,7 @@ const COUNTS_MAX: usize = 4_096;
 /// Counts in memory.
 #[derive(Debug, Default)]
 pub struct Uses {
-    counts: BTreeMap<(RelationshipId, GrantId, u16), Count>,
+    counts: HashMap<(RelationshipId, GrantId, u16), Count>,
     since: Option<Duration>,
 }
 
@@ -79,7 +82,8 @@ impl Uses {
     /// [`StoreFault`].
     pub fn write(&mut self, tx: &mut Tx<'_>) -> Result<Vec<RelationshipId>, StoreFault> {
         let mut concerned = Vec::new();
-        for ((relationship, grant, selector), count) in std::mem::take(&mut self.counts) {
+        // In order of key: what is written depends on nothing that is drawn at each start.
+        for ((relationship, grant, selector), count) in BTreeMap::from_iter(std::mem::take(&mut self.counts)) {
             let key = Key::uses(relationship, grant, selector);
             let stored: Option<Count> = tx.get(&key)?;
             let sum = match stored {

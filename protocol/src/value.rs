@@ -456,7 +456,7 @@ impl Value {
         if !fits {
             return Err(ValueError::Shape);
         }
-        let bytes = self.encode().len();
+        let bytes = self.encoded_bytes();
         if bytes > VALUE_MAX_BYTES { Err(ValueError::TooLarge { bytes }) } else { Ok(self) }
     }
 }

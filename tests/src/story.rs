@@ -227,6 +227,12 @@ impl World {
         self.nodes[node.0].now(self.now_us).wall
     }
 
+    /// How many keys of what is lent to it a node keeps unwrapped.
+    #[must_use]
+    pub fn keys_at_hand(&self, node: NodeId) -> usize {
+        self.nodes[node.0].engine.as_ref().expect("it runs").keys_at_hand()
+    }
+
     /// Takes back a whole grant.
     pub fn revoke(&mut self, owner: NodeId, grant: &str) -> RevokedView {
         match self.done(owner, Command::RevokeGrant { grant: grant.to_owned() }) {

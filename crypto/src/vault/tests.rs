@@ -271,3 +271,16 @@ proptest::proptest! {
         proptest::prop_assert_eq!(Vault::read(&file).err(), Some(VaultError::Damaged));
     }
 }
+
+#[test]
+fn what_a_vault_signs_is_what_the_identity_of_the_seed_signs() {
+    let vault = Home::with(Protection::None).vault;
+    // More than are kept, twice, so that each is set up, found again, and set up again.
+    for seed in (0..40).chain(0..40).chain([39, 39, 3]) {
+        let identity = SigningIdentity::from_bytes(&[seed; 32]);
+        let signature = vault.sign(&[seed; 32], "test", b"bytes");
+        assert_eq!(signature, identity.sign("test", b"bytes"));
+        assert!(identity.public().verify("test", b"bytes", &signature).is_ok());
+    }
+    assert_eq!(vault.signers.borrow().len(), SIGNERS_MAX);
+}

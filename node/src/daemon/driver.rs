@@ -47,6 +47,7 @@ use super::{
     bridge::Bridge,
     clock::Clock,
     failure::{Failure, NodeRefusal},
+    hygiene,
     limits::{BATCH_EVENTS_MAX, BATCH_MAX_BYTES, ORDERS_MAX, TICKETS_MAX},
     vault_file::{self, VaultFile},
 };
@@ -54,6 +55,8 @@ use crate::{api::watch::Ring, network::NetworkEvent};
 
 /// The longest sleep: a wall clock that was set, or a machine that slept, is noticed after this at the latest.
 const SLEEP_MAX: Duration = Duration::from_secs(30);
+/// After so long without an input the node is at rest, and what a start, an import or a crowd took of the memory goes back.
+const REST_AFTER: Duration = Duration::from_secs(2);
 
 /// What the thread runs: the engine, or in tests something that plays its part.
 pub trait Machine: Send {
@@ -233,6 +236,7 @@ impl Driver {
                 next_ticket: 0,
                 orders_first: true,
                 counted: Counted::SoFar,
+                stirred: Some(Duration::ZERO),
             };
             // A panic has been reported by the hook, without what it says: here it only ends the process in order.
             let (ended, done) = catch_unwind(AssertUnwindSafe(|| running.run()))
@@ -260,6 +264,8 @@ struct Running {
     orders_first: bool,
     /// Whether the store still looks itself through, after an unclean end.
     counted: Counted,
+    /// When the last input came, on the monotonic clock, until the memory that it took was given back.
+    stirred: Option<Duration>,
 }
 
 enum Input {
@@ -513,12 +519,13 @@ impl Running {
                 return Input::Tick;
             }
             if let Some(input) = self.waiting() {
+                self.stirred = Some(self.driver.clock.now().running);
                 return input;
             }
             if self.counted == Counted::SoFar {
                 return Input::Idle;
             }
-            let sleep = wake_in.unwrap_or(SLEEP_MAX).min(SLEEP_MAX);
+            let sleep = wake_in.unwrap_or(SLEEP_MAX).min(self.rest_in());
             let Self { orders, driver, runtime, .. } = self;
             let input = runtime.block_on(async {
                 tokio::select! {
@@ -528,9 +535,22 @@ impl Running {
                 }
             });
             if let Some(input) = input {
+                self.stirred = Some(self.driver.clock.now().running);
                 return input;
             }
         }
+    }
+
+    /// How long until it is at rest; a node that is gives back what it does not need.
+    fn rest_in(&mut self) -> Duration {
+        let Some(stirred) = self.stirred else { return SLEEP_MAX };
+        let quiet = self.driver.clock.now().running.saturating_sub(stirred);
+        if quiet < REST_AFTER {
+            return REST_AFTER - quiet;
+        }
+        hygiene::give_back_memory();
+        self.stirred = None;
+        SLEEP_MAX
     }
 
     /// The last words to all who wait.

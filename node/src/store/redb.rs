@@ -11,7 +11,7 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use ::redb::{Database, ReadableDatabase, TableDefinition};
+use ::redb::{Database, ReadOnlyTable, ReadableDatabase, TableDefinition};
 use allod_protocol::store::{Batch, Row, Store, StoreFault, View};
 
 use super::caught::{Health, caught};
@@ -34,6 +34,8 @@ const COMMITS: TableDefinition<'_, (), u64> = TableDefinition::new("allod commit
 pub(super) struct RedbStore {
     /// Taken by `drop` alone. In a cell because a check wants it whole.
     db: RefCell<Option<Database>>,
+    /// The rows as of the last commit, once one of them was read: a read transaction of its own cost more than what it read.
+    rows: RefCell<Option<ReadOnlyTable<&'static [u8], &'static [u8]>>>,
     path: PathBuf,
     commits: u64,
     tally: Tally,
@@ -72,27 +74,45 @@ impl RedbStore {
             ending::remove(dir).map_err(|error| fault_of(&error))?;
             Ok((db, commits))
         })?;
-        Ok(Self { db: RefCell::new(Some(db)), path, commits, tally, health: Health::default() })
+        Ok(Self {
+            db: RefCell::new(Some(db)),
+            rows: RefCell::new(None),
+            path,
+            commits,
+            tally,
+            health: Health::default(),
+        })
     }
 
     fn call<T>(&self, call: impl FnOnce(&mut Database) -> Result<T, StoreFault>) -> Result<T, StoreFault> {
         self.health
             .run(|| call(self.db.borrow_mut().as_mut().expect("the engine leaves only when the store is dropped")))
     }
+
+    fn read<T>(
+        &self,
+        read: impl FnOnce(&ReadOnlyTable<&'static [u8], &'static [u8]>) -> Result<T, StoreFault>,
+    ) -> Result<T, StoreFault> {
+        self.call(|db| {
+            let mut rows = self.rows.borrow_mut();
+            match &*rows {
+                Some(rows) => read(rows),
+                None => read(rows.insert(db.begin_read().map_err(fault_in)?.open_table(ROWS).map_err(fault_in)?)),
+            }
+        })
+    }
 }
 
 impl View for RedbStore {
     fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, StoreFault> {
-        self.call(|db| {
-            let rows = db.begin_read().map_err(fault_in)?.open_table(ROWS).map_err(fault_in)?;
+        self.read(|rows| {
             let value = rows.get(key).map_err(fault_in)?;
             Ok(value.map(|value| value.value().to_vec()))
         })
     }
 
     fn scan(&self, prefix: &[u8], after: Option<&[u8]>, limit: usize) -> Result<Vec<Row>, StoreFault> {
-        self.call(|db| {
-            let rows = db.begin_read().map_err(fault_in)?.open_table(ROWS).map_err(fault_in)?;
+        self.read(|rows| {
             let start = super::scan_start(prefix, after);
             rows.range::<&[u8]>(start.as_slice()..)
                 .map_err(fault_in)?
@@ -112,6 +132,8 @@ impl Store for RedbStore {
             return Ok(());
         }
         let commits = self.commits + 1;
+        // Pages that a reader may still see are not used again.
+        self.rows.take();
         self.call(|db| {
             let transaction = db.begin_write().map_err(fault_in)?;
             transaction.open_table(COMMITS).map_err(fault_in)?.insert((), commits).map_err(fault_in)?;
@@ -131,6 +153,7 @@ impl Store for RedbStore {
     }
 
     fn check(&self) -> Result<(), StoreFault> {
+        self.rows.take();
         self.call(|db| match db.check_integrity().map_err(fault_in)? {
             true => Ok(()),
             false => Err(StoreFault::Damaged { detail: "redb has had to repair the store".to_owned() }),
@@ -149,6 +172,7 @@ impl Store for RedbStore {
 impl Drop for RedbStore {
     fn drop(&mut self) {
         let Some(db) = self.db.take() else { return };
+        self.rows.take();
         if self.health.has_failed() {
             // Closing would mark the file as sound. The process is about to end.
             std::mem::forget(db);

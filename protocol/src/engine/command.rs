@@ -35,7 +35,7 @@ impl Live {
         let answer = match command {
             Command::Status => self.status(tx)?,
             Command::Set { items } => return self.set(tx, ticket, &items),
-            Command::Import { items, source, dry_run } => self.import(tx, &items, &source, dry_run)?,
+            Command::Import { items, source, dry_run } => self.import(tx, items, &source, dry_run)?,
             Command::Get { paths, from: None } => Answer::Fields(own_fields(tx, &paths)?),
             Command::Get { paths, from: Some(peer) } => return self.get_in_time(tx, ticket, paths, peer),
             Command::List { kind, record, from, page } => match (from, record) {
@@ -212,7 +212,7 @@ impl Live {
         Ok(())
     }
 
-    fn import(&mut self, tx: &mut Tx<'_>, items: &[ImportItem], source: &str, dry_run: bool) -> Result<Answer, Stop> {
+    fn import(&mut self, tx: &mut Tx<'_>, items: Vec<ImportItem>, source: &str, dry_run: bool) -> Result<Answer, Stop> {
         let mut counts = ImportCounts::default();
         let mut all = Vec::new();
         let mut added = record::Counts::default();
@@ -248,7 +248,7 @@ impl Live {
                 grant: None,
                 ask: None,
                 selectors: Vec::new(),
-                path: Some(one.path.to_string()),
+                path: Some(one.path.text()),
             });
         }
         self.cut_marked(tx, marked)

@@ -5,21 +5,19 @@
 //! that is destroyed or a head that is renewed is gone from here in the step that says so, and keys are wiped with it. What is not held, or
 //! may not be read, is left to [`super::read`], which says why.
 
-use std::{
-    collections::{HashMap, VecDeque},
-    hash::{BuildHasher, RandomState},
-};
+use std::collections::{HashMap, VecDeque};
 
-use allod_crypto::{ExtractedKey, SecretKey};
+use allod_crypto::{Domain, ExtractedKey, SealedKey};
 
-use super::{HeldCell, held_view, opened_cell, parse_pseudonym, relationship_now, why_not};
+use super::{HeldCell, content_of, field_key, held_view, opened_cell, parse_pseudonym, relationship_now, why_not};
 use crate::{
     command::{Direction, FieldView, Mode, PeerState},
-    grant::{FieldKeyRow, Grant},
+    delivery::{padding, record_key_of},
+    grant::Grant,
     id::{GrantId, LogId, Pseudonym, RelationshipId},
     limits::AT_HAND_MAX_BYTES,
     log::{self, KnownHead},
-    path::{FieldPath, Selector},
+    path::FieldPath,
     relationship::{PeerRef, Relationship},
     store::{Batch, StoreFault},
     table::{Key, Table},
@@ -30,7 +28,7 @@ use crate::{
 
 /// About what a peer takes, and each selector that it lends, keys included, counted from what is in them. Bytes.
 const PEER_BYTES: usize = 1_024;
-const SELECTOR_BYTES: usize = 320;
+const SELECTOR_BYTES: usize = 384;
 
 /// Bounded: the peers that were taken up longest ago make room.
 #[derive(Default)]
@@ -40,7 +38,6 @@ pub struct AtHand {
     grants: HashMap<GrantId, RelationshipId>,
     order: VecDeque<RelationshipId>,
     size_bytes: usize,
-    hashes: RandomState,
 }
 
 impl std::fmt::Debug for AtHand {
@@ -60,8 +57,8 @@ struct Peer {
     head: Option<KnownHead>,
     /// Live grants whose cells we may hold.
     grants: Vec<Option<Held>>,
-    /// Where a selector stands, by its hash. What lies there is compared.
-    places: HashMap<u64, Vec<(usize, u16)>>,
+    /// Where a selector stands, by its text: what a read looks for lies together.
+    places: HashMap<Box<str>, Vec<Place>>,
     /// Rows that changed since.
     stale: Stale,
     size_bytes: usize,
@@ -77,13 +74,24 @@ struct Stale {
 struct Held {
     grant: Grant,
     shown: String,
-    keys: Vec<(u16, u32, CellKey)>,
 }
 
-/// A field key, as far as it serves all cells under it.
-enum CellKey {
-    Field(SecretKey),
-    Column(ExtractedKey),
+/// One selector of one grant, and its keys.
+struct Place {
+    slot: usize,
+    place: u16,
+    keys: Keys,
+}
+
+/// Keys as far as they were made ready for what they open next.
+#[derive(Default)]
+enum Keys {
+    #[default]
+    None,
+    /// Of the one cell of a single field, at one version.
+    Cell { epoch: u32, version: u64, key: SealedKey },
+    /// Of a column, by epoch: as many as it has cells under.
+    Column(Vec<(u32, ExtractedKey)>),
 }
 
 /// A value, and under which grant it was handed out.
@@ -107,6 +115,13 @@ impl AtHand {
     /// # Errors
     /// [`StoreFault`].
     pub fn peer(&mut self, tx: &Tx<'_>, petname: &str) -> Result<Option<PeerAtHand>, StoreFault> {
+        if let Some(id) = self.names.get(petname)
+            && let Some(peer) = self.peers.get(id)
+            && peer.stale.is_nothing()
+            && peer.petname == petname
+        {
+            return Ok(Some(peer.as_asked(*id)));
+        }
         // Only what is committed, or will be whatever becomes of this step, is kept.
         if tx.written() != (0, 0) {
             return Ok(None);
@@ -125,10 +140,11 @@ impl AtHand {
         if peer.petname != petname {
             return Ok(None);
         }
+        let asked = peer.as_asked(id);
         if !self.names.contains_key(petname) {
             self.names.insert(petname.to_owned(), id);
         }
-        Ok(Some(PeerAtHand { id, can_be_asked: peer.state == PeerState::Paired && peer.dialable }))
+        Ok(Some(asked))
     }
 
     /// Reads one field of a peer that is at hand. `None` leaves the read to the store, which says why it may not be.
@@ -147,48 +163,80 @@ impl AtHand {
             return Ok(None);
         }
         let now = relationship_now(tx.wall(), peer.head, heard);
+        let text = path.text();
         let record = parse_pseudonym(path.record.id.as_str());
-        let literal = peer.places.get(&hash_of_path(&self.hashes, path));
-        let column = record.and_then(|_| peer.places.get(&hash_of_column(&self.hashes, path)));
-        let candidates = literal.into_iter().flatten().map(|at| (*at, None));
-        let candidates = candidates.chain(column.into_iter().flatten().map(|at| (*at, record)));
-        let mut best: Option<(Vec<u8>, usize, u16, Option<Pseudonym>)> = None;
-        for ((slot, place), record) in candidates {
-            let Some(held) = &peer.grants[slot] else { continue };
-            if !lends(&held.grant, place, path, record) {
+        let column_text = record.map(|_| path.column_text());
+        let literal = peer.places.get(text.as_str());
+        let column = column_text.as_ref().and_then(|text| peer.places.get(text.as_str()));
+        let candidates = literal.into_iter().flatten().map(|at| (at, None));
+        let candidates = candidates.chain(column.into_iter().flatten().map(|at| (at, record)));
+        let mut best: Option<(Vec<u8>, u64, &Place, Option<Pseudonym>)> = None;
+        for (at, record) in candidates {
+            let Some(held) = &peer.grants[at.slot] else { continue };
+            if why_not(&held.grant, at.place, now, peer.head).is_some() {
                 continue;
             }
-            if why_not(&held.grant, place, now, peer.head).is_some() {
-                continue;
-            }
-            let Some(stored) = tx.get_raw(&Key::cell(held.grant.id, place, record))? else { continue };
+            let Some(stored) = tx.get_raw(&Key::cell(held.grant.id, at.place, record))? else { continue };
             let version = HeldCell::read(&stored)?.version;
-            let older = match &best {
-                Some((known, ..)) => HeldCell::read(known)?.version >= version,
-                None => false,
-            };
-            if !older {
-                best = Some((stored, slot, place, record));
+            if best.as_ref().is_none_or(|(_, known, ..)| *known < version) {
+                best = Some((stored, version, at, record));
             }
         }
-        let Some((stored, slot, place, record)) = best else { return Ok(None) };
+        let Some((stored, _, at, record)) = best else { return Ok(None) };
         let cell = HeldCell::read(&stored)?;
-        let Some(held) = &mut peer.grants[slot] else { return Ok(None) };
-        let Some(key) = held.key(tx, place, cell.epoch, record)? else { return Ok(None) };
-        let bound_to = CellPlace {
-            relationship: &peer.tag,
-            log: peer.log,
-            grant: held.grant.id,
-            selector: &held.grant.selectors[usize::from(place)].selector,
-            record,
-            epoch: cell.epoch,
-            version: cell.version,
-            agreement: &held.grant.agreement,
+        let Some(held) = &peer.grants[at.slot] else { return Ok(None) };
+        let selector_text = column_text.as_deref().filter(|_| record.is_some()).unwrap_or(&text);
+        let aad = || {
+            let bound_to = CellPlace {
+                relationship: &peer.tag,
+                log: peer.log,
+                grant: held.grant.id,
+                selector: &held.grant.selectors[usize::from(at.place)].selector,
+                record,
+                epoch: cell.epoch,
+                version: cell.version,
+                agreement: &held.grant.agreement,
+            };
+            bound_to.aad_of(&[selector_text.as_bytes()])
         };
-        let content = opened_cell(&key, &bound_to, cell.sealed)
-            .ok_or_else(|| StoreFault::Damaged { detail: "a cell that was held does not open".to_owned() })?;
-        let view = held_view(&peer.petname, held.shown.clone(), path.text(), content.value, cell.version, content.at_s);
-        Ok(Some(Reading { view, grant: held.grant.id, selector: place }))
+        let (content, fresh) = match record {
+            None => {
+                let made = match at.keys.of_cell(&cell) {
+                    Some(_) => None,
+                    None => {
+                        let Some(key) = field_key(tx, held.grant.id, at.place, cell.epoch)? else { return Ok(None) };
+                        SealedKey::of(&key, Domain::Cell, &aad(), cell.sealed).ok()
+                    }
+                };
+                let key = at.keys.of_cell(&cell).or(made.as_ref());
+                let plain = key.and_then(|key| key.open(cell.sealed, padding(record)).ok());
+                (plain.and_then(|plain| content_of(&plain)), made.map(|key| Keys::of_one(&cell, key)))
+            }
+            Some(of) => {
+                let made = match at.keys.of_column(cell.epoch) {
+                    Some(_) => None,
+                    None => field_key(tx, held.grant.id, at.place, cell.epoch)?.map(|key| key.extracted()),
+                };
+                let Some(key) = at.keys.of_column(cell.epoch).or(made.as_ref()) else { return Ok(None) };
+                let content = opened_cell(&record_key_of(key, of), record, &aad(), cell.sealed);
+                (content, made.map(|key| Keys::Column(vec![(cell.epoch, key)])))
+            }
+        };
+        let content =
+            content.ok_or_else(|| StoreFault::Damaged { detail: "a cell that was held does not open".to_owned() })?;
+        let (slot, place, grant) = (at.slot, at.place, held.grant.id);
+        if let Some(keys) = fresh {
+            peer.keep(selector_text, slot, place, keys);
+        }
+        let Some(held) = &peer.grants[slot] else { return Ok(None) };
+        let view = held_view(&peer.petname, held.shown.clone(), text, content.value, cell.version, content.at_s);
+        Ok(Some(Reading { view, grant, selector: place }))
+    }
+
+    /// How many keys are kept.
+    #[must_use]
+    pub fn keys(&self) -> usize {
+        self.peers.values().flat_map(|peer| peer.places.values().flatten()).map(|at| at.keys.count()).sum()
     }
 
     /// What a step writes is not what is kept here.
@@ -201,16 +249,16 @@ impl AtHand {
             let sixteen = |offset| Key::from_stored(key.to_vec()).sixteen(offset);
             match table {
                 Table::Petnames => self.names.clear(),
-                Table::Relationships => self.stale(sixteen(0), |peer, _| peer.stale.relationship = true),
-                Table::TheirLogs => self.stale(sixteen(0), |peer, _| peer.stale.head = true),
+                Table::Relationships => self.stale(sixteen(0), |peer| peer.stale.relationship = true),
+                Table::TheirLogs => self.stale(sixteen(0), |peer| peer.stale.head = true),
                 Table::Grants | Table::EndedGrants => {
                     let grant = GrantId::from_bytes(sixteen(16));
-                    self.stale(sixteen(0), |peer, hashes| peer.drop_grant(grant, hashes));
+                    self.stale(sixteen(0), |peer| peer.drop_grant(grant));
                 }
                 Table::FieldKeys => {
                     let grant = GrantId::from_bytes(sixteen(0));
                     if let Some(id) = self.grants.get(&grant).copied() {
-                        self.stale(*id.as_bytes(), |peer, _| peer.drop_keys(grant));
+                        self.stale(*id.as_bytes(), |peer| peer.drop_keys(grant));
                     }
                 }
                 _ => {}
@@ -218,10 +266,10 @@ impl AtHand {
         }
     }
 
-    fn stale(&mut self, id: [u8; 16], change: impl FnOnce(&mut Peer, &RandomState)) {
+    fn stale(&mut self, id: [u8; 16], change: impl FnOnce(&mut Peer)) {
         if let Some(peer) = self.peers.get_mut(&RelationshipId::from_bytes(id)) {
             self.size_bytes -= peer.size_bytes;
-            change(peer, &self.hashes);
+            change(peer);
             self.size_bytes += peer.size_bytes;
         }
     }
@@ -248,7 +296,7 @@ impl AtHand {
         for grant in changed {
             match tx.get::<Grant>(&Key::grant(id, grant))?.filter(may_be_at_hand) {
                 Some(row) => {
-                    peer.add(row, &self.hashes);
+                    peer.add(row);
                     self.grants.insert(grant, id);
                 }
                 None => {
@@ -279,7 +327,7 @@ impl AtHand {
         for grant in Grant::live_with(tx, id)? {
             if may_be_at_hand(&grant) {
                 self.grants.insert(grant.id, id);
-                peer.add(grant, &self.hashes);
+                peer.add(grant);
             }
         }
         self.size_bytes += peer.size_bytes;
@@ -309,15 +357,27 @@ impl AtHand {
     }
 }
 
+impl Stale {
+    fn is_nothing(&self) -> bool {
+        !self.relationship && !self.head && self.grants.is_empty()
+    }
+}
+
 impl Peer {
-    fn add(&mut self, grant: Grant, hashes: &RandomState) {
+    fn as_asked(&self, id: RelationshipId) -> PeerAtHand {
+        PeerAtHand { id, can_be_asked: self.state == PeerState::Paired && self.dialable }
+    }
+
+    fn add(&mut self, grant: Grant) {
         let slot = self.grants.iter().position(Option::is_none).unwrap_or(self.grants.len());
         for place in grant.live_selectors() {
-            let hash = hash_of(hashes, &grant.selectors[usize::from(place)].selector);
-            self.places.entry(hash).or_default().push((slot, place));
+            let text = grant.selectors[usize::from(place)].selector.text().into_boxed_str();
+            let here = self.places.entry(text).or_default();
+            here.reserve_exact(1);
+            here.push(Place { slot, place, keys: Keys::None });
         }
         self.size_bytes += grant.selectors.len() * SELECTOR_BYTES;
-        let held = Held { shown: grant.id.to_string(), grant, keys: Vec::new() };
+        let held = Held { shown: grant.id.to_string(), grant };
         if slot == self.grants.len() {
             self.grants.push(Some(held));
         } else {
@@ -326,81 +386,72 @@ impl Peer {
     }
 
     /// The grant's row changed, or it ended: its keys go now, the row is read again when it is needed.
-    fn drop_grant(&mut self, id: GrantId, hashes: &RandomState) {
+    fn drop_grant(&mut self, id: GrantId) {
         self.stale.grants.push(id);
-        let is_it = |held: &Option<Held>| held.as_ref().is_some_and(|held| held.grant.id == id);
-        if let Some(slot) = self.grants.iter().position(is_it)
-            && let Some(held) = self.grants[slot].take()
-        {
-            self.size_bytes -= held.grant.selectors.len() * SELECTOR_BYTES;
-            for place in held.grant.live_selectors() {
-                let hash = hash_of(hashes, &held.grant.selectors[usize::from(place)].selector);
-                if let Some(places) = self.places.get_mut(&hash) {
-                    places.retain(|(at, _)| *at != slot);
-                    if places.is_empty() {
-                        self.places.remove(&hash);
-                    }
+        let Some(slot) = self.slot_of(id) else { return };
+        let Some(held) = self.grants[slot].take() else { return };
+        self.size_bytes -= held.grant.selectors.len() * SELECTOR_BYTES;
+        for place in held.grant.live_selectors() {
+            let text = held.grant.selectors[usize::from(place)].selector.text();
+            if let Some(here) = self.places.get_mut(text.as_str()) {
+                here.retain(|at| at.slot != slot);
+                if here.is_empty() {
+                    self.places.remove(text.as_str());
                 }
             }
         }
     }
 
     fn drop_keys(&mut self, id: GrantId) {
-        for held in self.grants.iter_mut().flatten().filter(|held| held.grant.id == id) {
-            held.keys.clear();
+        let Some(slot) = self.slot_of(id) else { return };
+        let Some(held) = &self.grants[slot] else { return };
+        for place in held.grant.live_selectors() {
+            let text = held.grant.selectors[usize::from(place)].selector.text();
+            for at in self.places.get_mut(text.as_str()).into_iter().flatten().filter(|at| at.slot == slot) {
+                at.keys = Keys::None;
+            }
+        }
+    }
+
+    fn slot_of(&self, id: GrantId) -> Option<usize> {
+        self.grants.iter().position(|held| held.as_ref().is_some_and(|held| held.grant.id == id))
+    }
+
+    fn keep(&mut self, text: &str, slot: usize, place: u16, keys: Keys) {
+        let mut here = self.places.get_mut(text).into_iter().flatten();
+        let Some(at) = here.find(|at| at.slot == slot && at.place == place) else { return };
+        match (&mut at.keys, keys) {
+            (Keys::Column(known), Keys::Column(more)) => known.extend(more),
+            (known, keys) => *known = keys,
         }
     }
 }
 
-impl Held {
-    /// The key of one cell.
-    fn key(
-        &mut self,
-        tx: &Tx<'_>,
-        place: u16,
-        epoch: u32,
-        record: Option<Pseudonym>,
-    ) -> Result<Option<SecretKey>, StoreFault> {
-        let at = self.keys.binary_search_by_key(&(place, epoch), |(place, epoch, _)| (*place, *epoch));
-        let at = match at {
-            Ok(at) => at,
-            Err(at) => {
-                let row = tx.get::<FieldKeyRow>(&Key::field_key(self.grant.id, place, epoch))?;
-                let Some(key) = row.map(|row| row.0.key()) else { return Ok(None) };
-                let key = if record.is_some() { CellKey::Column(key.extracted()) } else { CellKey::Field(key) };
-                self.keys.insert(at, (place, epoch, key));
-                at
-            }
-        };
-        Ok(match (&self.keys[at].2, record) {
-            (CellKey::Field(key), None) => Some(key.duplicate()),
-            (CellKey::Column(key), Some(record)) => Some(super::record_key_of(key, record)),
+impl Keys {
+    fn of_one(cell: &HeldCell<'_>, key: SealedKey) -> Self {
+        Self::Cell { epoch: cell.epoch, version: cell.version, key }
+    }
+
+    fn count(&self) -> usize {
+        match self {
+            Self::None => 0,
+            Self::Cell { .. } => 1,
+            Self::Column(keys) => keys.len(),
+        }
+    }
+
+    fn of_cell(&self, cell: &HeldCell<'_>) -> Option<&SealedKey> {
+        match self {
+            Self::Cell { epoch, version, key } if (*epoch, *version) == (cell.epoch, cell.version) => Some(key),
             _ => None,
-        })
+        }
     }
-}
 
-fn hash_of(hashes: &RandomState, selector: &Selector) -> u64 {
-    match selector {
-        Selector::Field(path) => hash_of_path(hashes, path),
-        Selector::Column { kind, field } => hashes.hash_one((kind, field)),
-    }
-}
-
-fn hash_of_path(hashes: &RandomState, path: &FieldPath) -> u64 {
-    hashes.hash_one(path)
-}
-
-fn hash_of_column(hashes: &RandomState, path: &FieldPath) -> u64 {
-    hashes.hash_one((&path.record.kind, &path.field))
-}
-
-/// Whether the selector in this place is the one that was meant: hashes can meet.
-fn lends(grant: &Grant, place: u16, path: &FieldPath, record: Option<Pseudonym>) -> bool {
-    match grant.lent(place).map(|lent| &lent.selector) {
-        Some(Selector::Field(lent)) => record.is_none() && lent == path,
-        Some(Selector::Column { kind, field }) => record.is_some() && *kind == path.record.kind && *field == path.field,
-        None => false,
+    fn of_column(&self, epoch: u32) -> Option<&ExtractedKey> {
+        match self {
+            Self::Column(keys) => keys.iter().find(|(known, _)| *known == epoch).map(|(_, key)| key),
+            _ => None,
+        }
     }
 }
 

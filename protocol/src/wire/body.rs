@@ -490,12 +490,18 @@ impl CellPlace<'_> {
     /// The AAD of a cell in this place.
     #[must_use]
     pub fn aad(&self) -> Vec<u8> {
+        self.aad_of(&self.selector.pieces().map(str::as_bytes))
+    }
+
+    /// The same, for whoever has the selector's text at hand: as one piece, or as several.
+    pub(crate) fn aad_of(&self, selector: &[&[u8]]) -> Vec<u8> {
+        debug_assert_eq!(selector.concat(), self.selector.text().as_bytes(), "it is this selector's");
         let record = self.record.map_or([0; 16], |record| *record.as_bytes());
         Aad::new(b"cell")
             .hash(self.relationship)
             .id(self.log.as_bytes())
             .id(self.grant.as_bytes())
-            .bytes(self.selector.text().as_bytes())
+            .joined(selector)
             .id(&record)
             .u32(self.epoch)
             .u64(self.version)

@@ -147,7 +147,12 @@ impl Head {
     /// Signs it.
     #[must_use]
     pub fn sign(self, identity: &SigningIdentity) -> SignedHead {
-        SignedHead { head: self, signature: identity.sign(HEAD_DOMAIN, &self.to_bytes()).to_vec() }
+        self.signed_by(|domain, bytes| identity.sign(domain, bytes))
+    }
+
+    /// Has it signed.
+    pub(crate) fn signed_by(self, sign: impl FnOnce(&'static str, &[u8]) -> [u8; 64]) -> SignedHead {
+        SignedHead { head: self, signature: sign(HEAD_DOMAIN, &self.to_bytes()).to_vec() }
     }
 }
 

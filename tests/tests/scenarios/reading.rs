@@ -143,3 +143,52 @@ fn a_reference_to_a_column_is_read_live_by_pseudonym() {
     found.sort();
     assert_eq!(found, [("7".to_owned(), "7".to_owned()), ("8".to_owned(), "8".to_owned())]);
 }
+
+#[test]
+fn keys_that_are_kept_for_the_next_read_go_in_the_step_that_takes_back() {
+    let mut world = World::seeded(38);
+    let (alice, shop) = world.paired("alice", "shop");
+    let paths = ["contact/me/city", "contact/me/street", "contact/me/phone"];
+    for path in paths {
+        world.set(alice, path, "of old");
+    }
+    let city = world.grant(alice, shop, [paths[0]]);
+    world.grant(alice, shop, [paths[1], paths[2]]);
+    let column = world.grant(alice, shop, ["contact/*/city"]);
+    world.settle();
+    let record = world.listed(shop, alice, "contact").into_iter().find(|(id, _)| id != "contact/me").expect("a column");
+    let in_column = format!("{}/city", record.0);
+    let read_all = |world: &mut World, paths: &[&str], text: &str| {
+        for path in paths {
+            // Twice: the second read is by what the first one kept.
+            assert_eq!(
+                (world.text(shop, alice, path), world.text(shop, alice, path)),
+                (text.to_owned(), text.to_owned())
+            );
+        }
+    };
+    let all = [paths[0], paths[1], paths[2], &in_column];
+    read_all(&mut world, &all, "of old");
+    assert_eq!(world.keys_at_hand(shop), 4);
+
+    // A value that changed has another key: what was kept for the former one opens nothing.
+    world.set(alice, paths[1], "newer");
+    world.settle();
+    read_all(&mut world, &[paths[1]], "newer");
+
+    read_all(&mut world, &[paths[0], &in_column], "of old");
+    world.revoke(alice, &city);
+    world.revoke_fields(alice, shop, &[paths[1]]);
+    world.revoke(alice, &column);
+    world.settle();
+    for path in [paths[0], paths[1], &in_column] {
+        assert_eq!(world.refused(shop, alice, path), Code::TakenBack);
+    }
+    assert_eq!(world.keys_at_hand(shop), 0);
+
+    read_all(&mut world, &[paths[2]], "of old");
+    assert_eq!(world.keys_at_hand(shop), 1);
+    world.remove(alice, paths[2]);
+    world.settle();
+    assert_eq!(world.keys_at_hand(shop), 0);
+}
