@@ -14,6 +14,7 @@ use std::{
 
 pub mod canary;
 pub mod control;
+pub mod memory;
 pub mod namespace;
 pub mod node;
 pub mod outcome;

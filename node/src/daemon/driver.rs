@@ -485,6 +485,8 @@ impl Running {
         self.step(Event::Closing, &mut together)?;
         self.finish(together)?;
         self.machine = None;
+        hygiene::clear_stack();
+        hygiene::give_back_memory();
         Ok(())
     }
 

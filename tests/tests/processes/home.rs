@@ -6,13 +6,16 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use allod_tests::process::{Engine, Node, Outcome, World, until};
+use allod_crypto::Vault;
+use allod_protocol::table::Table;
+use allod_tests::process::{Engine, Node, Outcome, World, memory::Memory, pair, raw_store::opened, until};
 use serde_json::Value;
 
 on_both_engines![
     a_home_is_private_and_made_once,
     a_passphrase_opens_it_and_a_wrong_one_is_refused_at_once,
     a_locked_node_answers_nothing_until_it_is_unlocked,
+    a_locked_node_has_no_key_in_its_memory,
     the_phrase_sets_a_new_passphrase_when_the_old_one_is_forgotten,
     a_second_daemon_is_refused_and_the_first_goes_on,
     a_home_of_a_newer_version_is_refused_untouched,
@@ -137,6 +140,52 @@ fn a_locked_node_answers_nothing_until_it_is_unlocked(engine: Engine) {
     let phrase = alice.phrase.clone();
     alice.types_with("unlock --from-phrase", &format!("{phrase}\n")).good();
     assert_eq!(alice.get("contact/me/city"), "Paris");
+}
+
+/// A home's vault, opened by its passphrase.
+fn vault_of(node: &Node, passphrase: &str) -> Vault {
+    let file = Vault::read(&fs::read(node.home.join("vault")).unwrap()).unwrap();
+    file.unlock_passphrase(passphrase.as_bytes()).unwrap()
+}
+
+fn a_locked_node_has_no_key_in_its_memory(engine: Engine) {
+    let world = World::new(engine);
+    let (mut alice, file) = sealed_home(&world);
+    alice.start();
+    let shop = world.vendor("shop");
+    pair(&alice, &shop);
+    for number in 0..40 {
+        alice.does(&format!("set contact/{number}/city=Paris"));
+    }
+    alice.does("grant shop contact/1/city --purpose DeliveryOfGoods --yes");
+    shop.awaits("contact/1/city", "alice", "Paris");
+    let Some(open) = Memory::of(alice.process()) else {
+        println!("skipped: the memory of another process is not ours to read");
+        return;
+    };
+    alice.does("lock");
+    let locked = Memory::of(alice.process()).unwrap();
+    alice.does(&format!("unlock --passphrase-file {file}"));
+    assert_eq!(alice.get("contact/1/city"), "Paris");
+    let again = Memory::of(alice.process()).unwrap();
+    alice.stop();
+    // What the keys are, as the home gives them to who knows the passphrase.
+    let vault = vault_of(&alice, "correct horse battery");
+    let buckets = (0..=255).map(|bucket| vault.bucket(bucket).key().expose().to_vec());
+    let of_the_vault: Vec<_> = buckets.chain([vault.index_key().expose().to_vec()]).collect();
+    let tables = [Table::FieldKeys, Table::EntryKeys, Table::HintKeys];
+    let rows = tables.into_iter().flat_map(|table| opened(&alice, engine, &vault, table));
+    let of_rows: Vec<_> = rows.map(|row| row[..32].to_vec()).collect();
+    assert!(of_rows.len() >= 4, "a field's key, two entries' and one of hints");
+    let there = open.places_of(&of_the_vault).iter().filter(|places| !places.is_empty()).count();
+    assert!(there >= 256, "while it is open its keys are there, and found: {there}");
+    for (whose, keys) in [("the vault's", of_the_vault), ("rows'", of_rows)] {
+        let left = locked.places_of(&keys);
+        let left: Vec<_> = left.iter().enumerate().filter(|(_, places)| !places.is_empty()).collect();
+        assert!(left.is_empty(), "{whose} keys that are still there: {left:#?}");
+    }
+    let passphrase = again.places_of(&[b"correct horse battery".to_vec()]);
+    assert!(passphrase[0].is_empty(), "the passphrase is there after it was used: {passphrase:?}");
 }
 
 fn the_phrase_sets_a_new_passphrase_when_the_old_one_is_forgotten(engine: Engine) {

@@ -182,7 +182,7 @@ fn keys_that_are_kept_for_the_next_read_go_in_the_step_that_takes_back() {
     world.revoke(alice, &column);
     world.settle();
     for path in [paths[0], paths[1], &in_column] {
-        assert_eq!(world.refused(shop, alice, path), Code::TakenBack);
+        assert_eq!(world.refused(shop, alice, path), Code::Revoked);
     }
     assert_eq!(world.keys_at_hand(shop), 0);
 
