@@ -1,6 +1,7 @@
 //! Whole stories, in whole sentences, against whole nodes.
 
 mod scenarios {
+    mod alike;
     mod asking;
     mod corpus;
     mod crashing;
