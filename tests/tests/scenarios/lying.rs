@@ -1,11 +1,11 @@
 //! Peers with real keys that say what an honest node would not.
 
-use std::time::Duration;
+use std::{collections::BTreeSet, time::Duration};
 
 use allod_protocol::{
-    command::{Answer, Command, Direction, PairingStage, PeerState, Purge, WordsAre},
+    command::{Answer, Command, Direction, Mode, PairingStage, PeerState, Purge, WordsAre},
     id::{AskId, GrantId},
-    limits::{ENTRIES_PER_SYNC_MAX, OPEN_ASKS_MAX},
+    limits::{ENTRIES_PER_SYNC_MAX, OPEN_ASKS_MAX, READS_PER_HOUR},
     purpose::Purpose,
     refusal::Code,
     table::Table,
@@ -392,4 +392,27 @@ fn a_used_report_of_more_than_can_be_counts_stops_nobody() {
     assert!(world.runs(alice));
     assert_eq!(world.grant_of(alice, &grant.long()).uses, u64::MAX);
     world.verify(alice);
+}
+
+#[test]
+fn a_reader_that_does_not_count_is_served_its_number_in_an_hour_and_told_once() {
+    let mut world = World::seeded(260);
+    let (alice, shop) = world.paired("alice", "shop");
+    world.set(alice, "contact/me/city", "Paris");
+    let terms = Terms { mode: Mode::Reference, ..Terms::default() };
+    world.grant_on(alice, shop, ["contact/me/city"], terms);
+    world.settle();
+    let grant = world.stored_grants(alice, Direction::Given)[0].id;
+    let mut evil = Evil::takes_over(&mut world, shop, alice);
+    let (mut served, mut told) = (BTreeSet::new(), BTreeSet::new());
+    for number in 0..READS_PER_HOUR + 20 {
+        let nonce = [u8::try_from(number).unwrap(); 16];
+        let read = Body::Read(Read { grant, selector: 0, record: None, nonce });
+        let Met::Answer(answer) = evil.tells(&mut world, &read, None) else { panic!("real keys are answered") };
+        for entry in answer.entries {
+            let one = if entry.payload.is_empty() { &mut told } else { &mut served };
+            one.insert(entry.header);
+        }
+    }
+    assert_eq!((served.len(), told.len()), (READS_PER_HOUR as usize, 1));
 }
