@@ -28,7 +28,7 @@ use crate::{
 
 /// About what a peer takes, and each selector that it lends, keys included, counted from what is in them. Bytes.
 const PEER_BYTES: usize = 1_024;
-const SELECTOR_BYTES: usize = 384;
+const SELECTOR_BYTES: usize = 448;
 
 /// Bounded: the peers that were taken up longest ago make room.
 #[derive(Default)]
