@@ -119,8 +119,8 @@ pub struct Vault {
     index_key: SecretKey,
     store_created: bool,
     buckets: Vec<Bucket>,
-    /// Those that signed last, the newest first: setting one up costs as much as a signature.
-    signers: RefCell<VecDeque<SigningIdentity>>,
+    /// Those that signed last, the newest first: setting one up costs as much as a signature. Their places move, their bytes do not.
+    signers: RefCell<VecDeque<Box<SigningIdentity>>>,
 }
 
 impl Vault {
@@ -226,7 +226,7 @@ impl Vault {
             Some(at) => signers.remove(at),
             None => None,
         };
-        let signer = signer.unwrap_or_else(|| SigningIdentity::from_bytes(seed));
+        let signer = signer.unwrap_or_else(|| Box::new(SigningIdentity::from_bytes(seed)));
         let signature = signer.sign(domain, bytes);
         signers.push_front(signer);
         signers.truncate(SIGNERS_MAX);

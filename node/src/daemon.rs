@@ -261,6 +261,8 @@ pub async fn run(options: RunOptions) -> Result<Farewell, Failure> {
         make_opener,
     };
     let daemon = Daemon::start(parts).await?;
+    // The store's files were read through, and a passphrase may have been checked.
+    hygiene::give_back_memory();
     // Whoever reads it may be gone: no reason not to run.
     let _ = say_ready(&daemon, options.json, &mut io::stdout().lock());
     notify(&[sd_notify::NotifyState::Ready]);

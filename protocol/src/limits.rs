@@ -40,7 +40,7 @@ pub const OPEN_ASKS_MAX: usize = 32;
 pub const ENTRIES_PER_SYNC_MAX: usize = 256;
 /// Cells in one `Cells` entry. Count.
 pub const CELLS_PER_ENTRY_MAX: usize = 1_000;
-/// What reading keeps at hand of grants and keys: some 30,000 peers, or 100,000 single fields. Bytes.
+/// What reading keeps at hand of grants and keys: some 30,000 peers, or 75,000 single fields. Bytes.
 pub const AT_HAND_MAX_BYTES: usize = 32 * 1024 * 1024;
 /// Live sessions kept in memory; the longest unused is dropped. Count.
 pub const SESSIONS_MAX: usize = 512;

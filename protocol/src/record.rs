@@ -3,11 +3,15 @@
 //! A record is one row with its present fields; each superseded version is a row of its own; values too long for a row stand apart. A
 //! version number is given once per record, also if the record is removed and made again, so that a follower can tell newer from older.
 
+mod import;
 use serde::{Deserialize, Serialize};
+
+use import::Graves;
+pub use import::{Import, ImportOutcome};
 
 use crate::{
     codec::Coded,
-    command::{ExportedRecord, FieldView, ImportItem, Input, Listing, Page, RecordView, SetItem},
+    command::{ExportedRecord, FieldView, Input, Listing, Page, RecordView, SetItem},
     limits::FIELDS_PER_RECORD_MAX,
     path::{FieldName, FieldPath, ID_FIELD, Kind, RecordId, RecordPath},
     refusal::Refusal,
@@ -144,57 +148,11 @@ pub fn set(tx: &mut Tx<'_>, items: &[SetItem]) -> Result<Vec<Written>, Stop> {
     Ok(written)
 }
 
-/// What an import would do, or did, to one record.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ImportOutcome {
-    New,
-    Changed,
-    Unchanged,
-}
-
-/// Takes in one record as an importer read it. Fields that it does not name stay as they are. What is new is added to `added`, for
-/// [`add`] to count once all records of a step are in.
-///
-/// # Errors
-/// [`Stop::Refused`] if a value or the number of fields is beyond the limits.
-pub fn import(
-    tx: &mut Tx<'_>,
-    item: ImportItem,
-    source: &str,
-    dry_run: bool,
-    added: &mut Counts,
-) -> Result<(ImportOutcome, Vec<Written>), Stop> {
-    let mut writing = Writing::begin(tx, &item.record)?;
-    let mut written = Vec::new();
-    let mut changes = false;
-    for (name, value) in item.fields {
-        if writing.holds(tx, &name, &value)? {
-            continue;
-        }
-        changes = true;
-        if !dry_run {
-            let value = value.checked();
-            let value =
-                value.map_err(|error| Refusal::bad_value(&item.record.field(name.clone()).to_string(), &error))?;
-            written.push(writing.write(tx, &name, value, source)?);
-        }
-    }
-    let outcome = match (writing.is_new, changes) {
-        (true, _) => ImportOutcome::New,
-        (false, false) => ImportOutcome::Unchanged,
-        (false, true) => ImportOutcome::Changed,
-    };
-    let more = writing.finish(tx);
-    added.records += more.records;
-    added.fields += more.fields;
-    Ok((outcome, written))
-}
-
 /// Counts what came to be.
 ///
 /// # Errors
 /// [`StoreFault`].
-pub fn add(tx: &mut Tx<'_>, added: Counts) -> Result<(), StoreFault> {
+fn add(tx: &mut Tx<'_>, added: Counts) -> Result<(), StoreFault> {
     if added == Counts::default() {
         return Ok(());
     }
@@ -205,7 +163,7 @@ pub fn add(tx: &mut Tx<'_>, added: Counts) -> Result<(), StoreFault> {
 }
 
 fn write(tx: &mut Tx<'_>, path: &FieldPath, value: Value, source: &str) -> Result<Written, Stop> {
-    let mut writing = Writing::begin(tx, &path.record)?;
+    let mut writing = Writing::begin(tx, &path.record, Graves::Some)?;
     let written = writing.write(tx, &path.field, value, source)?;
     let added = writing.finish(tx);
     add(tx, added)?;
@@ -224,12 +182,15 @@ struct Writing<'r> {
 }
 
 impl<'r> Writing<'r> {
-    fn begin(tx: &Tx<'_>, record: &'r RecordPath) -> Result<Self, StoreFault> {
+    fn begin(tx: &Tx<'_>, record: &'r RecordPath, graves: Graves) -> Result<Self, StoreFault> {
         let (key, tag) = key_of(tx, record);
         let (row, is_new) = match tx.get::<RecordRow>(&key)? {
             Some(row) => (row, false),
             None => {
-                let grave: Option<GraveRow> = tx.get(&Key::grave(tag))?;
+                let grave: Option<GraveRow> = match graves {
+                    Graves::None => None,
+                    Graves::Some => tx.get(&Key::grave(tag))?,
+                };
                 let row = RecordRow {
                     kind: record.kind.clone(),
                     id: record.id.clone(),

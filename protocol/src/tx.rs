@@ -3,9 +3,12 @@
 //! Rows are sealed here and nowhere else, one seal a row, under the key of the row's bucket and with the row's own key as AAD, so that no
 //! row opens in another's place. A step that is refused is dropped whole: nothing of it was written.
 
-use std::collections::BTreeSet;
+use std::{
+    cell::RefCell,
+    collections::{BTreeMap, BTreeSet},
+};
 
-use allod_crypto::{Domain, Padding, Vault, hmac16, open, seal_behind};
+use allod_crypto::{Domain, Padding, Vault, Zeroizing, hmac16, open, seal_behind};
 use rand_core::CryptoRng;
 
 use crate::{
@@ -86,6 +89,36 @@ pub struct Tx<'a> {
     touched: BTreeSet<RelationshipId>,
     erased: Vec<RelationshipId>,
     started_job: bool,
+    /// Rows as they stand that were read.
+    stood: InClear,
+    /// Rows as they were put.
+    wrote: InClear,
+}
+
+/// Rows that a step read or wrote, opened: it looks at the same few again and again. They are wiped with the step.
+#[derive(Default)]
+struct InClear(RefCell<BTreeMap<Vec<u8>, Zeroizing<Vec<u8>>>>);
+
+impl InClear {
+    /// Of long steps the first ones are kept.
+    const ROWS_MAX: usize = 32;
+
+    fn read<T: Coded>(&self, key: &Key) -> Option<Result<T, StoreFault>> {
+        self.0.borrow().get(key.as_bytes()).map(|plain| decode(key.as_bytes(), plain))
+    }
+
+    fn keep(&self, key: &Key, plain: Zeroizing<Vec<u8>>) {
+        let mut rows = self.0.borrow_mut();
+        if rows.len() < Self::ROWS_MAX {
+            rows.insert(key.as_bytes().to_vec(), plain);
+        } else if let Some(former) = rows.get_mut(key.as_bytes()) {
+            *former = plain;
+        }
+    }
+
+    fn forget(&self, key: &Key) {
+        self.0.borrow_mut().remove(key.as_bytes());
+    }
 }
 
 impl<'a> Tx<'a> {
@@ -101,6 +134,8 @@ impl<'a> Tx<'a> {
             touched: BTreeSet::new(),
             erased: Vec::new(),
             started_job: false,
+            stood: InClear::default(),
+            wrote: InClear::default(),
         }
     }
 
@@ -173,9 +208,10 @@ impl<'a> Tx<'a> {
     /// # Errors
     /// [`StoreFault`], also if the row does not open.
     pub fn get<T: Coded>(&self, key: &Key) -> Result<Option<T>, StoreFault> {
-        match Overlay::new(self.view, &self.batch).get(key.as_bytes())? {
-            Some(stored) => self.unseal(key.as_bytes(), &stored).map(Some),
-            None => Ok(None),
+        match self.batch.written(key.as_bytes()) {
+            None => self.before(key),
+            Some(None) => Ok(None),
+            Some(Some(stored)) => self.wrote.read(key).unwrap_or_else(|| self.unseal(key.as_bytes(), stored)).map(Some),
         }
     }
 
@@ -184,8 +220,14 @@ impl<'a> Tx<'a> {
     /// # Errors
     /// [`StoreFault`], also if the row does not open.
     pub fn before<T: Coded>(&self, key: &Key) -> Result<Option<T>, StoreFault> {
-        let stored = self.view.get(key.as_bytes())?;
-        stored.map(|stored| self.unseal(key.as_bytes(), &stored)).transpose()
+        if let Some(row) = self.stood.read(key) {
+            return row.map(Some);
+        }
+        let Some(stored) = self.view.get(key.as_bytes())? else { return Ok(None) };
+        let (_, plain) = open_row(self.vault, key.as_bytes(), &stored)?;
+        let row = decode(key.as_bytes(), &plain)?;
+        self.stood.keep(key, plain);
+        Ok(Some(row))
     }
 
     /// The keys that this step writes, each with whether a row is put there.
@@ -211,7 +253,9 @@ impl<'a> Tx<'a> {
 
     /// Writes a row.
     pub fn put<T: Coded>(&mut self, key: &Key, row: &T) {
-        self.seal(key, &allod_crypto::Zeroizing::new(row.encode()));
+        let plain = Zeroizing::new(row.encode());
+        self.seal(key, &plain);
+        self.wrote.keep(key, plain);
     }
 
     fn seal(&mut self, key: &Key, plain: &[u8]) {
@@ -224,6 +268,7 @@ impl<'a> Tx<'a> {
 
     /// Writes a row as it is.
     pub fn put_raw(&mut self, key: &Key, stored: Vec<u8>) {
+        self.wrote.forget(key);
         self.batch.put(key.as_bytes().to_vec(), stored);
     }
 
@@ -324,7 +369,7 @@ fn padding_of(key: &[u8]) -> Padding {
     }
 }
 
-fn open_row(vault: &Vault, key: &[u8], stored: &[u8]) -> Result<(u32, allod_crypto::Zeroizing<Vec<u8>>), StoreFault> {
+fn open_row(vault: &Vault, key: &[u8], stored: &[u8]) -> Result<(u32, Zeroizing<Vec<u8>>), StoreFault> {
     let damaged = || StoreFault::Damaged { detail: format!("a row of table {} does not open", Table::letter(key)) };
     let (generation, sealed) = stored.split_first_chunk::<4>().ok_or_else(damaged)?;
     let generation = u32::from_le_bytes(*generation);
@@ -340,6 +385,10 @@ fn open_row(vault: &Vault, key: &[u8], stored: &[u8]) -> Result<(u32, allod_cryp
 /// [`StoreFault::Damaged`] if it does not open or is not of this type.
 pub fn unseal<T: Coded>(vault: &Vault, key: &[u8], stored: &[u8]) -> Result<T, StoreFault> {
     let (_, plain) = open_row(vault, key, stored)?;
-    T::decode(&plain)
+    decode(key, &plain)
+}
+
+fn decode<T: Coded>(key: &[u8], plain: &[u8]) -> Result<T, StoreFault> {
+    T::decode(plain)
         .map_err(|_| StoreFault::Damaged { detail: format!("a row of table {} cannot be read", Table::letter(key)) })
 }

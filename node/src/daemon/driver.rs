@@ -55,8 +55,8 @@ use crate::{api::watch::Ring, network::NetworkEvent};
 
 /// The longest sleep: a wall clock that was set, or a machine that slept, is noticed after this at the latest.
 const SLEEP_MAX: Duration = Duration::from_secs(30);
-/// After so long without an input the node is at rest, and what a start, an import or a crowd took of the memory goes back.
-const REST_AFTER: Duration = Duration::from_secs(2);
+/// After so long without an input the node is at rest, and what an import or a crowd took of the memory goes back.
+const REST_AFTER: Duration = Duration::from_secs(1);
 
 /// What the thread runs: the engine, or in tests something that plays its part.
 pub trait Machine: Send {

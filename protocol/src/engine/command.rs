@@ -215,9 +215,9 @@ impl Live {
     fn import(&mut self, tx: &mut Tx<'_>, items: Vec<ImportItem>, source: &str, dry_run: bool) -> Result<Answer, Stop> {
         let mut counts = ImportCounts::default();
         let mut all = Vec::new();
-        let mut added = record::Counts::default();
+        let mut import = record::Import::begin(tx, source, dry_run)?;
         for item in items {
-            let (outcome, written) = record::import(tx, item, source, dry_run, &mut added)?;
+            let (outcome, written) = import.take(tx, item)?;
             counts.records += 1;
             match outcome {
                 record::ImportOutcome::New => counts.new += 1,
@@ -226,7 +226,7 @@ impl Live {
             }
             all.extend(written);
         }
-        record::add(tx, added)?;
+        import.finish(tx)?;
         self.tell_changes(tx, &all)?;
         Ok(Answer::Imported(counts))
     }
@@ -585,18 +585,16 @@ impl Live {
             return Ok(None);
         }
         let heard = self.sessions.time_at_least(known.id, tx.now.running);
-        let mut views = Vec::with_capacity(paths.len());
-        let mut counted = Vec::with_capacity(paths.len());
+        let mut readings = Vec::with_capacity(paths.len());
         for path in paths {
             let Path::Field(path) = path else { return Ok(None) };
             let Some(reading) = self.at_hand.read(tx, known.id, path, heard)? else { return Ok(None) };
-            counted.push((reading.grant, reading.selector));
-            views.push(reading.view);
+            readings.push(reading);
         }
-        for (grant, selector) in counted {
-            self.uses.count(known.id, grant, selector, tx.now);
+        for reading in &readings {
+            self.uses.count(known.id, reading.grant, reading.selector, tx.now);
         }
-        Ok(Some(views))
+        Ok(Some(readings.into_iter().map(|reading| reading.view).collect()))
     }
 
     /// A peer was heard in this run, or cannot be: reads that waited for that go on.

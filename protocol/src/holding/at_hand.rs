@@ -28,7 +28,7 @@ use crate::{
 
 /// About what a peer takes, and each selector that it lends, keys included, counted from what is in them. Bytes.
 const PEER_BYTES: usize = 1_024;
-const SELECTOR_BYTES: usize = 384;
+const SELECTOR_BYTES: usize = 448;
 
 /// Bounded: the peers that were taken up longest ago make room.
 #[derive(Default)]
@@ -89,7 +89,7 @@ enum Keys {
     #[default]
     None,
     /// Of the one cell of a single field, at one version.
-    Cell { epoch: u32, version: u64, key: SealedKey },
+    Cell { epoch: u32, version: u64, key: Box<SealedKey> },
     /// Of a column, by epoch: as many as it has cells under.
     Column(Vec<(u32, ExtractedKey)>),
 }
@@ -205,10 +205,10 @@ impl AtHand {
                     Some(_) => None,
                     None => {
                         let Some(key) = field_key(tx, held.grant.id, at.place, cell.epoch)? else { return Ok(None) };
-                        SealedKey::of(&key, Domain::Cell, &aad(), cell.sealed).ok()
+                        SealedKey::of(&key, Domain::Cell, &aad(), cell.sealed).ok().map(Box::new)
                     }
                 };
-                let key = at.keys.of_cell(&cell).or(made.as_ref());
+                let key = at.keys.of_cell(&cell).or(made.as_deref());
                 let plain = key.and_then(|key| key.open(cell.sealed, padding(record)).ok());
                 (plain.and_then(|plain| content_of(&plain)), made.map(|key| Keys::of_one(&cell, key)))
             }
@@ -428,7 +428,7 @@ impl Peer {
 }
 
 impl Keys {
-    fn of_one(cell: &HeldCell<'_>, key: SealedKey) -> Self {
+    fn of_one(cell: &HeldCell<'_>, key: Box<SealedKey>) -> Self {
         Self::Cell { epoch: cell.epoch, version: cell.version, key }
     }
 
