@@ -19,6 +19,7 @@ pub mod power;
 pub mod process;
 pub mod processors;
 pub mod raw;
+pub mod relay;
 pub mod workload;
 
 use std::{

@@ -72,6 +72,11 @@ fn bad_networks_deliver_everything_once() {
 }
 
 #[test]
+fn what_a_relay_changes_and_says_again_is_never_taken_in() {
+    finds_nothing("relay");
+}
+
+#[test]
 fn an_unknown_family_is_a_usage_error() {
     assert_eq!(faults("earthquake").status.code(), Some(2));
 }

@@ -10,7 +10,7 @@ use std::{
 };
 
 use allod_tests::real::{
-    ENGINES, Extent, Findings, Form, LeftOut, Plan, clock, damage, disk, hostile, kill, network, power,
+    ENGINES, Extent, Findings, Form, LeftOut, Plan, clock, damage, disk, hostile, kill, network, power, relay,
 };
 
 type Family = (&'static str, fn(&Plan) -> Findings);
@@ -23,6 +23,7 @@ const FAMILIES: &[Family] = &[
     ("clock", clock::run),
     ("hostile", hostile::run),
     ("network", network::run),
+    ("relay", relay::run),
 ];
 
 fn main() -> ExitCode {
