@@ -10,6 +10,7 @@ pub mod clock;
 pub mod damage;
 pub mod dice;
 pub mod disk;
+pub mod hints;
 pub mod hostile;
 pub mod kill;
 pub mod network;
@@ -20,6 +21,7 @@ pub mod process;
 pub mod processors;
 pub mod raw;
 pub mod relay;
+pub mod scanners;
 pub mod workload;
 
 use std::{

@@ -77,6 +77,16 @@ fn what_a_relay_changes_and_says_again_is_never_taken_in() {
 }
 
 #[test]
+fn of_a_crowd_with_one_invitation_one_begins() {
+    finds_nothing("scanners");
+}
+
+#[test]
+fn a_flood_of_hints_costs_no_memory_and_leads_to_nothing() {
+    finds_nothing("hints");
+}
+
+#[test]
 fn an_unknown_family_is_a_usage_error() {
     assert_eq!(faults("earthquake").status.code(), Some(2));
 }

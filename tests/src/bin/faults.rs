@@ -10,7 +10,8 @@ use std::{
 };
 
 use allod_tests::real::{
-    ENGINES, Extent, Findings, Form, LeftOut, Plan, clock, damage, disk, hostile, kill, network, power, relay,
+    ENGINES, Extent, Findings, Form, LeftOut, Plan, clock, damage, disk, hints, hostile, kill, network, power, relay,
+    scanners,
 };
 
 type Family = (&'static str, fn(&Plan) -> Findings);
@@ -24,6 +25,8 @@ const FAMILIES: &[Family] = &[
     ("hostile", hostile::run),
     ("network", network::run),
     ("relay", relay::run),
+    ("scanners", scanners::run),
+    ("hints", hints::run),
 ];
 
 fn main() -> ExitCode {

@@ -159,6 +159,76 @@ impl Raw {
     }
 }
 
+/// What became of a question.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Heard {
+    /// The frame's bytes.
+    Answer(Vec<u8>),
+    /// The stream ended without a word.
+    Refused,
+    /// The connection is gone, or nothing came in time.
+    Gone,
+}
+
+/// A peer that asks one thing after the other.
+pub struct Asker {
+    swarm: Swarm<Attacker>,
+    node: PeerId,
+}
+
+impl Asker {
+    /// Connects; `None` if nobody takes the connection.
+    pub async fn connected(address: &str, within: Duration) -> Option<Self> {
+        let address: Multiaddr = address.parse().ok()?;
+        let mut swarm = swarm();
+        swarm.dial(DialOpts::unknown_peer_id().address(address).build()).ok()?;
+        let node = tokio::time::timeout(within, async {
+            loop {
+                match swarm.select_next_some().await {
+                    SwarmEvent::ConnectionEstablished { peer_id, .. } => return Some(peer_id),
+                    SwarmEvent::OutgoingConnectionError { .. } => return None,
+                    _ => {}
+                }
+            }
+        });
+        let node = node.await.ok().flatten()?;
+        Some(Self { swarm, node })
+    }
+
+    /// Sends one frame and waits for what comes.
+    pub async fn ask(&mut self, speaks: Speaks, body: &[u8], within: Duration) -> Heard {
+        let written = Written { bytes: frame(body), hold: false };
+        let attacker = self.swarm.behaviour_mut();
+        match speaks {
+            Speaks::Pair => attacker.pair.send_request(&self.node, written),
+            Speaks::Session => attacker.session.send_request(&self.node, written),
+            Speaks::Mesh => attacker.mesh.send_request(&self.node, written),
+        };
+        let heard = tokio::time::timeout(within, async {
+            loop {
+                match self.swarm.select_next_some().await {
+                    SwarmEvent::ConnectionClosed { .. } => return Heard::Gone,
+                    SwarmEvent::Behaviour(AttackerEvent::Pair(event) | AttackerEvent::Session(event)) => match event {
+                        rr::Event::Message { message: rr::Message::Response { response, .. }, .. } => {
+                            return response.get(4..).map_or(Heard::Refused, |body| Heard::Answer(body.to_vec()));
+                        }
+                        rr::Event::OutboundFailure { .. } => return Heard::Gone,
+                        _ => {}
+                    },
+                    _ => {}
+                }
+            }
+        });
+        heard.await.unwrap_or(Heard::Gone)
+    }
+}
+
+impl std::fmt::Debug for Asker {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Asker").finish_non_exhaustive()
+    }
+}
+
 fn swarm() -> Swarm<Attacker> {
     let exchanges = |name| {
         let config =
