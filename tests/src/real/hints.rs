@@ -73,7 +73,7 @@ fn on(plan: &Plan, engine: &str) -> Findings {
     let sent = runtime.block_on(async {
         let address = format!("/ip4/127.0.0.1/tcp/{}", shop.port());
         let senders: Vec<Raw> = (0..SENDERS).map(|_| Raw::at(&address, Arc::clone(&score))).collect();
-        tokio::task::block_in_place(|| flood(&senders, wanted, &mut Dice::seeded(plan.seed).split(71)))
+        tokio::task::block_in_place(|| flood(&senders, &score, wanted, &mut Dice::seeded(plan.seed).split(71)))
     });
     let (under, took) = (honest.take(), began.elapsed());
     let most = watch.most();
@@ -93,6 +93,10 @@ fn on(plan: &Plan, engine: &str) -> Findings {
     );
     if sent < wanted {
         findings.push(format!("only {sent} of {wanted} hints were taken off in {DEADLINE:?}"));
+    }
+    // A neighbour that hands over five thousand at once is cut off: whoever is not, was not listened to.
+    if score.cut.load(Relaxed) == 0 {
+        findings.push("no sender was cut off, so that the node listened to none".to_owned());
     }
     if most > RSS_MAX_BYTES {
         findings.push(format!("{} MiB resident", most >> 20));
@@ -115,16 +119,16 @@ fn on(plan: &Plan, engine: &str) -> Findings {
     findings.into_iter().map(|what| format!("hints {engine}: {what}")).collect()
 }
 
-/// Hands over that many, as fast as they are taken; how many were.
-fn flood(senders: &[Raw], wanted: u64, dice: &mut Dice) -> u64 {
+/// Hands over that many, as fast as they are taken; how many left.
+fn flood(senders: &[Raw], score: &Score, wanted: u64, dice: &mut Dice) -> u64 {
     let until = Instant::now() + DEADLINE;
     let now = Timestamp::from_millis(
         std::time::SystemTime::UNIX_EPOCH.elapsed().map_or(0, |since| u64::try_from(since.as_millis()).unwrap_or(0)),
     );
     let mut system = UnwrapErr(SysRng);
     let mut known = vec![vec![0; HINT_BYTES]];
-    let mut sent = 0;
-    while sent < wanted && Instant::now() < until {
+    let sent = || score.fed.load(Relaxed) * TOGETHER;
+    while sent() < wanted && Instant::now() < until {
         for sender in senders {
             let mut rpc = Rpc::default();
             for _ in 0..TOGETHER {
@@ -142,15 +146,13 @@ fn flood(senders: &[Raw], wanted: u64, dice: &mut Dice) -> u64 {
                 }
                 rpc = rpc.publish(&format!("/allod/mail/{:02}", dice.below(64)), &data);
             }
-            if sender.write(Speaks::Mesh, rpc.bytes(), true) {
-                sent += TOGETHER;
-            }
+            sender.write(Speaks::Mesh, rpc.bytes(), true);
         }
         thread::sleep(Duration::from_millis(20));
     }
     // What was handed over last is still under way.
     thread::sleep(Duration::from_secs(1));
-    sent
+    sent()
 }
 
 fn tag(noise: &mut impl FnMut(usize) -> Vec<u8>) -> [u8; 16] {

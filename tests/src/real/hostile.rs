@@ -308,7 +308,8 @@ fn gossip(target: &Target<'_>) -> String {
         // Ten attackers with fifty hints each, twenty times a second.
         thread::sleep(Duration::from_millis(50));
     }
-    format!("{hints} hints, {} a second; {}", hints / began.elapsed().as_secs().max(1), told(&score))
+    let left = score.fed.load(Relaxed) * 50;
+    format!("{hints} hints, {left} left, {} a second; {}", left / began.elapsed().as_secs().max(1), told(&score))
 }
 
 /// Control messages that mean harm: endless backoffs, topics that nobody has, ids by the thousand.
