@@ -27,6 +27,9 @@ use crate::{
 /// About how many bytes of entries go into one message: the other side's commit stays short.
 const SYNC_BUDGET_BYTES: usize = 384 * 1024;
 
+/// Sessions of one peer that nobody proved yet: two nodes that call each other at once need two.
+const UNPROVED_MAX: usize = 4;
+
 /// Peers whose newest signed time is kept in memory.
 const HEARD_MAX: usize = 4_096;
 
@@ -168,9 +171,18 @@ impl Sessions {
 
     fn insert(&mut self, id: SessionId, whose: (RelationshipId, u32), link: u64, keys: SessionKeys, running: Duration) {
         let (relationship, generation) = whose;
+        // Whoever once saw a hello can say it again, under any session id, and never prove it. Of those few are kept, and they go first.
+        let unproved = |(_, session): &(&SessionId, &Session)| session.relationship == relationship && !session.proved;
+        if self.live.iter().filter(unproved).count() >= UNPROVED_MAX
+            && let Some(oldest) =
+                self.live.iter().filter(unproved).min_by_key(|(_, session)| session.renewed).map(|(id, _)| *id)
+        {
+            self.remove(oldest);
+        }
         if self.live.len() >= SESSIONS_MAX {
-            // The one that was renewed longest ago goes: it is the least used.
-            if let Some(oldest) = self.live.iter().min_by_key(|(_, session)| session.renewed).map(|(id, _)| *id) {
+            // Then the one that was renewed longest ago: it is the least used.
+            let use_of = |session: &Session| (session.proved, session.renewed);
+            if let Some(oldest) = self.live.iter().min_by_key(|(_, session)| use_of(session)).map(|(id, _)| *id) {
                 self.remove(oldest);
             }
         }
@@ -261,8 +273,7 @@ impl Sessions {
     /// A link is gone, and all sessions over it.
     pub fn link_down(&mut self, link: u64) -> LinkDown {
         let hellos = self.hellos.values().filter(|hello| hello.link == link).map(|hello| hello.relationship);
-        let sessions = self.live.values().filter(|session| session.link == link).map(|session| session.relationship);
-        let mut unreached: Vec<RelationshipId> = hellos.chain(sessions).collect();
+        let mut unreached: Vec<RelationshipId> = hellos.collect();
         self.hellos.retain(|_, hello| hello.link != link);
         let over: Vec<_> = self.live.iter().filter(|(_, session)| session.link == link).map(|(id, _)| *id).collect();
         let gone: Vec<RelationshipId> = over.into_iter().filter_map(|id| self.remove(id)).collect();
@@ -270,12 +281,11 @@ impl Sessions {
         LinkDown { gone, unreached }
     }
 
-    /// Whether a peer is there, or a handshake with it is under way.
+    /// Whether a peer is there, or answers our hello soon. One that said hello to us shows only with its first message that it is there: until
+    /// then it may be somebody who says an old one again, and must not keep us from calling the peer itself.
     #[must_use]
     pub fn is_coming(&self, relationship: RelationshipId) -> bool {
-        self.is_live(relationship)
-            || self.is_greeting(relationship)
-            || self.live.values().any(|session| session.relationship == relationship)
+        self.is_live(relationship) || self.is_greeting(relationship)
     }
 
     /// All sessions of a peer go, and the handshakes for one. Their links stay, for what else is said over them.
@@ -318,10 +328,11 @@ impl Sessions {
         Some((id, counter))
     }
 
-    /// Whose session this link carries.
+    /// Whose session this link carries. Nobody's, as long as none on it was proved.
     #[must_use]
     pub fn at_link(&self, link: u64) -> Option<RelationshipId> {
-        self.live.values().find(|session| session.link == link).map(|session| session.relationship)
+        let proved = |session: &&Session| session.link == link && session.proved;
+        self.live.values().find(proved).map(|session| session.relationship)
     }
 
     /// The link over which this errand's request went.
@@ -484,7 +495,7 @@ impl Sessions {
 pub struct LinkDown {
     /// Peers that were there and are not any more.
     pub gone: Vec<RelationshipId>,
-    /// Peers with whom a handshake was under way.
+    /// Peers that had not answered our hello.
     pub unreached: Vec<RelationshipId>,
 }
 

@@ -3,13 +3,14 @@
 //! A [`process::Node`] is the release binary in a home of its own, driven through its control socket alone by [`api::Api`]. What it
 //! acknowledges is noted outside it in an [`oracle::Oracle`], which knows after any fault what must still be there, what may be
 //! there, and what must never come back. Each other module does one family of faults, in a short form and in a long one, prints
-//! what it did, and says what it found as [`Findings`]: none is a pass.
+//! what it did, and says what it found as [`Findings`]: none is a pass, unless it was noted as [`LeftOut`].
 
 pub mod api;
 pub mod clock;
 pub mod damage;
 pub mod dice;
 pub mod disk;
+pub mod hints;
 pub mod hostile;
 pub mod kill;
 pub mod network;
@@ -17,10 +18,16 @@ pub mod oracle;
 pub mod pairing;
 pub mod power;
 pub mod process;
+pub mod processors;
 pub mod raw;
+pub mod relay;
+pub mod scanners;
 pub mod workload;
 
-use std::path::PathBuf;
+use std::{
+    path::PathBuf,
+    sync::{Arc, Mutex, PoisonError},
+};
 
 /// The engines that hold the same tests.
 pub const ENGINES: [&str; 2] = ["sled", "redb"];
@@ -57,6 +64,32 @@ pub struct Plan {
     pub engines: Vec<String>,
     /// In place of the form's own number of rounds.
     pub rounds: Option<usize>,
+    /// What could not be done here, and why.
+    pub left_out: LeftOut,
+}
+
+/// What could not be done here: none of it is a pass.
+#[derive(Clone, Debug, Default)]
+pub struct LeftOut(Arc<Mutex<Vec<(Extent, String)>>>);
+
+/// How much of a family could not be done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Extent {
+    Whole,
+    Part,
+}
+
+impl LeftOut {
+    /// Notes what could not be done, and why.
+    pub fn note(&self, extent: Extent, why: impl Into<String>) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).push((extent, why.into()));
+    }
+
+    /// What was noted since the last look.
+    #[must_use]
+    pub fn take(&self) -> Vec<(Extent, String)> {
+        std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    }
 }
 
 impl Plan {

@@ -5,18 +5,21 @@
 //!   keep it from saying hello, and shares one for its larger frames with all strangers;
 //! - proven peers share the large room, which strangers cannot touch.
 //!
+//! What waits for room lies in the muxer's memory meanwhile, so that few frames of an unproven peer may wait: the next are refused.
 //! The room is given back when whoever handled the frame drops [`Room`]. A refusal is a value and not an error, since
 //! libp2p tells nobody when a codec fails on the listener's side.
 
 use std::fmt;
 use std::io;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use futures::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use libp2p::StreamProtocol;
 use libp2p::request_response::Codec;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+use super::limits::STRANGER_FRAMES_WAITING;
 
 /// The memory a frame occupies, given back on drop.
 pub(super) type Room = OwnedSemaphorePermit;
@@ -53,11 +56,22 @@ impl fmt::Debug for Frame {
 pub(super) struct Standing {
     proven: AtomicBool,
     own: Arc<Semaphore>,
+    /// Frames that wait for room.
+    waiting: AtomicUsize,
+}
+
+/// The place of a frame that waits.
+struct Waits<'a>(&'a AtomicUsize);
+
+impl Drop for Waits<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
 }
 
 impl Standing {
     pub(super) fn stranger(own_bytes: usize) -> Arc<Self> {
-        Arc::new(Self { proven: AtomicBool::new(false), own: Arc::new(Semaphore::new(own_bytes)) })
+        Arc::new(Self { proven: AtomicBool::new(false), own: Arc::new(Semaphore::new(own_bytes)), waiting: AtomicUsize::new(0) })
     }
 
     pub(super) fn set_proven(&self, proven: bool) {
@@ -106,15 +120,23 @@ impl FrameCodec {
         Arc::clone(&self.hand)
     }
 
-    /// Waits until `length` bytes may be held.
-    async fn room(&self, length: usize) -> io::Result<Room> {
+    /// Waits until `length` bytes may be held. None if too many frames of a stranger wait already.
+    async fn room(&self, length: usize) -> io::Result<Option<Room>> {
         let budget = match &self.standing {
             Some(standing) if standing.proven.load(Ordering::Relaxed) => &self.proven,
             Some(standing) if length <= self.bounds.own_bytes => &standing.own,
             _ => &self.strangers,
         };
         let permits = u32::try_from(length.max(1)).map_err(io::Error::other)?;
-        Arc::clone(budget).acquire_many_owned(permits).await.map_err(io::Error::other)
+        let stranger = self.standing.as_ref().filter(|standing| !standing.proven.load(Ordering::Relaxed));
+        let waits = stranger.map(|standing| {
+            let before = standing.waiting.fetch_add(1, Ordering::Relaxed);
+            (before, Waits(&standing.waiting))
+        });
+        if waits.is_some_and(|(before, _)| before >= STRANGER_FRAMES_WAITING) {
+            return Ok(Arc::clone(budget).try_acquire_many_owned(permits).ok());
+        }
+        Arc::clone(budget).acquire_many_owned(permits).await.map(Some).map_err(io::Error::other)
     }
 
     async fn read<T: AsyncRead + Unpin + Send>(&self, io: &mut T) -> io::Result<Frame> {
@@ -127,7 +149,7 @@ impl FrameCodec {
         if announced_bytes as usize > self.bounds.frame_max_bytes {
             return Ok(Frame::TooLarge { announced_bytes });
         }
-        let room = self.room(announced_bytes as usize).await?;
+        let Some(room) = self.room(announced_bytes as usize).await? else { return Ok(Frame::Refused) };
         let mut bytes = vec![0; announced_bytes as usize];
         io.read_exact(&mut bytes).await?;
         Ok(Frame::Whole { bytes, room: Some(room) })
@@ -271,6 +293,34 @@ mod tests {
         assert!(!waits(&c, 100).await, "nor that of proven peers");
         drop((held, own));
         assert!(!waits(&b, 50).await, "the room comes back with the frame");
+    }
+
+    #[tokio::test]
+    async fn a_strangers_third_frame_that_would_wait_for_room_is_refused() {
+        let standing = Standing::stranger(10);
+        let codec = codec(&FrameCodec::new(BOUNDS), &standing);
+        let held = read(&codec, &announced(10, 10)).await.unwrap();
+        let frame = announced(1, 1);
+        let mut waiting = Vec::new();
+        for _ in 0..STRANGER_FRAMES_WAITING {
+            let mut one = Box::pin(read(&codec, &frame));
+            assert!(futures::poll!(&mut one).is_pending());
+            waiting.push(one);
+        }
+        assert!(matches!(read(&codec, &frame).await, Ok(Frame::Refused)));
+        waiting.pop();
+        let mut next = Box::pin(read(&codec, &frame));
+        assert!(futures::poll!(&mut next).is_pending(), "whoever gives up makes room for the next that waits");
+        drop(held);
+        assert!(matches!(next.await, Ok(Frame::Whole { .. })), "and what waited is read in the end");
+        standing.set_proven(true);
+        let held = read(&codec, &announced(100, 100)).await.unwrap();
+        let more = read(&codec, &announced(100, 100)).await.unwrap();
+        let mut all: Vec<_> = (0..9).map(|_| Box::pin(read(&codec, &frame))).collect();
+        for one in &mut all {
+            assert!(futures::poll!(one).is_pending(), "one of ours waits its turn");
+        }
+        drop((held, more));
     }
 
     #[tokio::test]

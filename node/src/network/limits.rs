@@ -34,6 +34,8 @@ pub const SESSION_BUDGET_BYTES: usize = 32 << 20;
 pub const STRANGER_OWN_BYTES: usize = 64 * 1024;
 /// Room for larger frames of all unproven peers together: all that strangers can use up.
 pub const STRANGER_BUDGET_BYTES: usize = 4 << 20;
+/// Frames of an unproven peer that wait for room, a protocol: the muxer keeps up to 256 KiB of each meanwhile, whatever it announced.
+pub const STRANGER_FRAMES_WAITING: usize = 2;
 /// Room of each peer on `/allod/pair/1`, proven or not, and of nobody else: pairing can starve only itself.
 pub const PAIR_OWN_BYTES: usize = 32 * 1024;
 
@@ -161,6 +163,7 @@ pub const TABLE: &[Limit] = table! {
     PAIR_FRAME_MAX_BYTES ["bytes"] "refused unread, TooLarge": "a_frame_at_the_cap_passes_and_one_over_it_names_its_link_and_leaves_the_link_up";
     STRANGER_OWN_BYTES ["bytes"] "the frame waits": "large_frames_of_strangers_wait_for_room_and_a_hello_passes_them_by";
     STRANGER_BUDGET_BYTES ["bytes"] "the frame waits": "large_frames_of_strangers_wait_for_room_and_a_hello_passes_them_by";
+    STRANGER_FRAMES_WAITING ["frames"] "refused unread": "a_strangers_third_frame_that_would_wait_for_room_is_refused";
     PAIR_OWN_BYTES ["bytes"] "the frame waits": "pairing_frames_have_a_small_room_for_each_peer";
     SESSION_BUDGET_BYTES ["bytes"] "the frame waits": "frames_of_all_proven_peers_share_one_room";
     WINDOW_REQUESTS ["requests"] "Failed(Busy)": "the_seventeenth_request_of_ours_is_busy_until_one_is_answered";
@@ -206,6 +209,7 @@ mod tests {
 
     const SOURCES: &[&str] = &[
         include_str!("behaviour.rs"),
+        include_str!("codec.rs"),
         include_str!("dialling.rs"),
         include_str!("driver/observed.rs"),
         include_str!("gossip.rs"),

@@ -11,7 +11,7 @@ use std::{
 };
 
 use super::{
-    Findings, Form, Plan,
+    Extent, Findings, Form, Plan,
     kill::{LEVEL_WITHIN, begin, spoke_of_a_panic, verified},
     oracle::{Oracle, read},
     pairing::pair,
@@ -29,7 +29,7 @@ const LIBRARIES: [&str; 3] = [
 #[must_use]
 pub fn run(plan: &Plan) -> Findings {
     let Some(library) = LIBRARIES.iter().map(Path::new).find(|path| path.is_file()) else {
-        println!("clock: skipped, libfaketime is not at hand");
+        plan.left_out.note(Extent::Whole, "libfaketime is not at hand");
         return Findings::new();
     };
     let jumps: &[&str] = match plan.form {

@@ -16,7 +16,7 @@ use std::{
 use serde_json::Value;
 
 use super::{
-    Findings, Plan,
+    Extent, Findings, Plan,
     api::Fault,
     has_program, is_root,
     kill::{begin, spoke_of_a_panic, verified},
@@ -73,12 +73,12 @@ pub fn run(plan: &Plan) -> Findings {
         if has_program("strace") {
             findings.extend(every_call(plan, engine));
         } else {
-            println!("disk {engine}: skipped, strace is not at hand");
+            plan.left_out.note(Extent::Part, format!("{engine}: no call fails, strace is not at hand"));
         }
         if is_root() {
             findings.extend(small_disk(plan, engine));
         } else {
-            println!("disk {engine}: the small disk is skipped, it takes root");
+            plan.left_out.note(Extent::Part, format!("{engine}: the small disk takes root"));
         }
     }
     findings
@@ -277,7 +277,7 @@ fn small_disk(plan: &Plan, engine: &str) -> Findings {
         status.is_ok_and(|status| status.success())
     };
     if !mount("size=4m,mode=0700") {
-        println!("disk {engine}: the small disk is skipped, it can't be mounted");
+        plan.left_out.note(Extent::Part, format!("{engine}: the small disk can't be mounted"));
         return Findings::new();
     }
     let findings = on_small_disk(plan, engine, &disk, &|| mount("remount,size=64m,mode=0700"));

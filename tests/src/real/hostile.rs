@@ -29,27 +29,36 @@ use super::{
     oracle::read,
     pairing::pair,
     process::{Node, rss_bytes},
+    processors::Processors,
     raw::{Raw, Rpc, Score, Speaks, frame},
 };
 
 /// Resident memory of a node under attack. Bytes.
-const RSS_MAX_BYTES: u64 = 256 << 20;
+pub(super) const RSS_MAX_BYTES: u64 = 256 << 20;
 /// Calm again by then.
 const RECOVERED_WITHIN: Duration = Duration::from_secs(10);
 /// A slow machine is no finding; one that answers nobody is.
 const HONEST_DEADLINE: Duration = Duration::from_secs(20);
 /// How much slower than in calm the slowest honest hundredth may be.
 const SLOWER_MAX: f64 = 2.0;
-const PATH: &str = "contact/me/city";
+pub(super) const PATH: &str = "contact/me/city";
 /// How often an honest caller calls for one answer.
 const TRIES_MAX: u32 = 3;
 
-/// The attacks, one after the other.
+/// The attacks, one after the other; in the long form on each engine.
 #[must_use]
 pub fn run(plan: &Plan) -> Findings {
     raise_open_files();
-    let engine = plan.engines.first().map_or("sled", String::as_str);
-    let dir = plan.dir.join("hostile");
+    let engines = if plan.form == Form::Soak { &plan.engines[..] } else { &plan.engines[..1] };
+    engines.iter().flat_map(|engine| on(plan, engine)).collect()
+}
+
+fn on(plan: &Plan, engine: &str) -> Findings {
+    let dir = plan.dir.join(format!("hostile-{engine}"));
+    // The long form judges times: there the attackers have a processor of their own, as they would on a machine of their own. What is
+    // started from here on, nodes too, stays on the first.
+    let processors = (plan.form == Form::Soak).then(Processors::now);
+    let apart = processors.as_ref().is_some_and(|all| all.only(0));
     let mut alice = Node::made(&plan.exe, &dir.join("alice"), "alice", engine);
     let mut shop = Node::made(&plan.exe, &dir.join("shop"), "shop", engine);
     alice.must_start();
@@ -62,34 +71,37 @@ pub fn run(plan: &Plan) -> Findings {
     let before = picture(&shop.api());
     let honest = Honest::begin(&alice.api(), &shop.api(), &names.inviters);
     let watch = Watch::begin(shop.process().expect("the node runs"));
-    let lasts = Duration::from_secs(if plan.form == Form::Soak { 60 } else { 4 });
+    let lasts = Duration::from_secs(plan.rounds(4, 60) as u64);
     thread::sleep(lasts);
     let calm = honest.take();
-    println!("hostile: calm: {calm}; resident {} MiB", watch.now() >> 20);
+    println!("hostile {engine}: calm: {calm}; resident {} MiB", watch.now() >> 20);
+    let apart = apart && processors.as_ref().is_some_and(|all| all.only(1));
+    println!("hostile {engine}: attackers {}", if apart { "on a processor of their own" } else { "on all processors" });
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
     let runtime = runtime.expect("a runtime can be made");
     let mut findings = Findings::new();
     let target = Target { shop: &shop, seed: plan.seed, lasts, form: plan.form };
-    for (name, attack) in ATTACKS {
+    for (attack_name, attack) in ATTACKS {
+        let name = format!("{engine}, {attack_name}");
         honest.take();
         watch.reset();
         let done = runtime.block_on(async { tokio::task::block_in_place(|| attack(&target)) });
         let under = honest.take();
         let began = Instant::now();
-        let recovered = honest.recovers(&calm);
+        let recovered = honest.recovers(&calm, plan.form);
         println!(
-            "hostile: {name}: {done}; {under}; resident at most {} MiB; calm again after {:.1} s",
+            "hostile {name}: {done}; {under}; resident at most {} MiB; calm again after {:.1} s",
             watch.most() >> 20,
             began.elapsed().as_secs_f64()
         );
         let ratios = [under.calls_to(&calm), under.deliveries_to(&calm)];
-        println!("hostile: {name}: p99 to calm: calls {:.2}, deliveries {:.2}", ratios[0], ratios[1]);
+        println!("hostile {name}: p99 to calm: calls {:.2}, deliveries {:.2}", ratios[0], ratios[1]);
         // A shared machine decides nothing: the long form, run by hand, judges times.
         if target.form == Form::Soak && ratios.iter().any(|ratio| ratio.is_nan() || *ratio >= SLOWER_MAX) {
             findings.push(format!("{name}: honest work is slower by {ratios:.2?}"));
         }
-        if !recovered {
-            findings.push(format!("{name}: not as before within {RECOVERED_WITHIN:?}: {}", honest.take()));
+        if let Err(still) = recovered {
+            findings.push(format!("{name}: not as before within {RECOVERED_WITHIN:?}: {still} after {calm}"));
         }
         if watch.most() > RSS_MAX_BYTES {
             findings.push(format!("{name}: {} MiB resident", watch.most() >> 20));
@@ -114,7 +126,7 @@ pub fn run(plan: &Plan) -> Findings {
 }
 
 /// What strangers can't change.
-fn picture(api: &Api) -> String {
+pub(super) fn picture(api: &Api) -> String {
     let peers = api.get("/v1/peers", &[]).unwrap_or_default();
     let peers: Vec<_> = items(&peers).iter().map(|peer| format!("{} {}", peer["peer"], peer["state"])).collect();
     let status = api.get("/v1/status", &[]).unwrap_or_default();
@@ -123,7 +135,7 @@ fn picture(api: &Api) -> String {
     format!("{peers:?} {} {} {grants:?}", status["records"], status["fields"])
 }
 
-fn raise_open_files() {
+pub(super) fn raise_open_files() {
     let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
     #[expect(unsafe_code, reason = "the standard library knows nothing of limits")]
     // SAFETY: reads and writes `limit`, which outlives both calls, and this process's own limits.
@@ -296,7 +308,8 @@ fn gossip(target: &Target<'_>) -> String {
         // Ten attackers with fifty hints each, twenty times a second.
         thread::sleep(Duration::from_millis(50));
     }
-    format!("{hints} hints, {} a second; {}", hints / began.elapsed().as_secs().max(1), told(&score))
+    let left = score.fed.load(Relaxed) * 50;
+    format!("{hints} hints, {left} left, {} a second; {}", left / began.elapsed().as_secs().max(1), told(&score))
 }
 
 /// Control messages that mean harm: endless backoffs, topics that nobody has, ids by the thousand.
@@ -364,7 +377,7 @@ fn told(score: &Score) -> String {
 }
 
 /// The honest pair at work.
-struct Honest {
+pub(super) struct Honest {
     seen: Arc<Mutex<Times>>,
     stop: Arc<AtomicBool>,
     threads: Vec<thread::JoinHandle<Findings>>,
@@ -372,7 +385,7 @@ struct Honest {
 
 /// Times of one phase.
 #[derive(Clone, Debug, Default)]
-struct Times {
+pub(super) struct Times {
     calls: Vec<Duration>,
     deliveries: Vec<Duration>,
 }
@@ -384,6 +397,23 @@ impl Times {
 
     fn deliveries_to(&self, calm: &Self) -> f64 {
         at(&self.deliveries, 99) / at(&calm.deliveries, 99)
+    }
+
+    /// Whether nothing was done.
+    pub(super) const fn is_empty(&self) -> bool {
+        self.deliveries.is_empty()
+    }
+
+    /// Whether these are the times of calm again: the median within half as much more, the slowest hundredth within twice as much, and a
+    /// little that any machine takes now and then. In the short form, beside builds, three times and half a second.
+    fn is_near(&self, calm: &Self, form: Form) -> bool {
+        let near = |now: &[Duration], calm: &[Duration]| {
+            let (half, most, little) = if form == Form::Soak { (1.5, SLOWER_MAX, 5.0) } else { (3.0, 3.0, 500.0) };
+            !now.is_empty()
+                && at(now, 50) <= at(calm, 50) * half + little
+                && at(now, 99) <= at(calm, 99) * most + little
+        };
+        near(&self.calls, &calm.calls) && near(&self.deliveries, &calm.deliveries)
     }
 }
 
@@ -403,7 +433,7 @@ fn at(times: &[Duration], percent: usize) -> f64 {
 }
 
 impl Honest {
-    fn begin(alice: &Api, shop: &Api, alice_at_shop: &str) -> Self {
+    pub(super) fn begin(alice: &Api, shop: &Api, alice_at_shop: &str) -> Self {
         let (seen, stop) = (Arc::new(Mutex::new(Times::default())), Arc::new(AtomicBool::new(false)));
         let calls = {
             let (shop, seen, stop) = (shop.clone(), Arc::clone(&seen), Arc::clone(&stop));
@@ -436,27 +466,28 @@ impl Honest {
     }
 
     /// The times since the last look.
-    fn take(&self) -> Times {
+    pub(super) fn take(&self) -> Times {
         std::mem::take(&mut *self.seen.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// Waits until a second is as calm as the calm was, with room for what else the machine does.
-    fn recovers(&self, calm: &Times) -> bool {
+    /// Waits until what was seen since is as quick as in calm, by its median and by its slowest hundredth, within the room of `form`.
+    fn recovers(&self, calm: &Times, form: Form) -> Result<(), Times> {
         let until = Instant::now() + RECOVERED_WITHIN;
-        let bound = |times: &[Duration]| (at(times, 99) * 3.0).max(500.0);
-        while Instant::now() < until {
+        loop {
             self.take();
-            thread::sleep(Duration::from_secs(1));
+            // A hundredth of fewer would be nothing; deliveries are the slower ones.
+            thread::sleep(if form == Form::Soak { Duration::from_millis(2_500) } else { Duration::from_secs(1) });
             let now = self.take();
-            let level = |now: &[Duration], calm: &[Duration]| !now.is_empty() && at(now, 90) <= bound(calm);
-            if level(&now.calls, &calm.calls) && level(&now.deliveries, &calm.deliveries) {
-                return true;
+            if now.is_near(calm, form) {
+                return Ok(());
+            }
+            if Instant::now() >= until {
+                return Err(now);
             }
         }
-        false
     }
 
-    fn end(self) -> Findings {
+    pub(super) fn end(self) -> Findings {
         self.stop.store(true, Relaxed);
         self.threads.into_iter().flat_map(|thread| thread.join().expect("an honest thread does not panic")).collect()
     }
@@ -489,14 +520,14 @@ fn deliver(alice: &Api, shop: &Api, name: &str, seen: &Mutex<Times>, stop: &Atom
 }
 
 /// Looks at a process's memory all the time.
-struct Watch {
+pub(super) struct Watch {
     process: u32,
     most: Arc<AtomicU64>,
     stop: Arc<AtomicBool>,
 }
 
 impl Watch {
-    fn begin(process: u32) -> Self {
+    pub(super) fn begin(process: u32) -> Self {
         let (most, stop) = (Arc::new(AtomicU64::new(0)), Arc::new(AtomicBool::new(false)));
         let (highest, stopped) = (Arc::clone(&most), Arc::clone(&stop));
         thread::spawn(move || {
@@ -508,15 +539,15 @@ impl Watch {
         Self { process, most, stop }
     }
 
-    fn now(&self) -> u64 {
+    pub(super) fn now(&self) -> u64 {
         rss_bytes(self.process)
     }
 
-    fn reset(&self) {
+    pub(super) fn reset(&self) {
         self.most.store(0, Relaxed);
     }
 
-    fn most(&self) -> u64 {
+    pub(super) fn most(&self) -> u64 {
         self.most.load(Relaxed).max(self.now())
     }
 }
@@ -524,5 +555,27 @@ impl Watch {
 impl Drop for Watch {
     fn drop(&mut self) {
         self.stop.store(true, Relaxed);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn times(median: u64, slowest: u64) -> Times {
+        let mut all = vec![Duration::from_millis(median); 98];
+        all.extend([Duration::from_millis(slowest); 2]);
+        Times { calls: all.clone(), deliveries: all }
+    }
+
+    #[test]
+    fn calm_again_means_the_median_and_the_slowest_hundredth() {
+        let calm = times(10, 40);
+        assert!(times(12, 60).is_near(&calm, Form::Soak));
+        assert!(!times(30, 60).is_near(&calm, Form::Soak), "the median");
+        assert!(!times(12, 120).is_near(&calm, Form::Soak), "the slowest hundredth");
+        assert!(times(30, 120).is_near(&calm, Form::Short));
+        assert!(!times(10, 700).is_near(&calm, Form::Short));
+        assert!(!Times::default().is_near(&calm, Form::Short), "nobody was served");
     }
 }

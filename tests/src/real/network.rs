@@ -19,7 +19,7 @@ use std::{
 };
 
 use super::{
-    Findings, Form, Plan,
+    Extent, Findings, Form, Plan,
     api::{Api, items},
     dice::Dice,
     has_program, is_root,
@@ -43,13 +43,13 @@ const JITTER_MS: u32 = 80;
 #[must_use]
 pub fn run(plan: &Plan) -> Findings {
     if !is_root() || ["ip", "nft"].iter().any(|name| !has_program(name)) {
-        println!("network: skipped, it takes root, ip and nft");
+        plan.left_out.note(Extent::Whole, "it takes root, ip and nft");
         return Findings::new();
     }
     let engine = plan.engines.first().map_or("sled", String::as_str);
     let mut findings = Findings::new();
     let Some(lab) = Lab::made(&["a", "b", "c"]) else {
-        println!("network: skipped, namespaces can't be made");
+        plan.left_out.note(Extent::Whole, "namespaces can't be made");
         return findings;
     };
     type Story = fn(&Plan, &str, &Lab) -> Findings;
@@ -160,9 +160,9 @@ impl Lab {
         node
     }
 
-    fn capture(&self, dir: &Path) -> Option<Capture> {
+    fn capture(&self, plan: &Plan, dir: &Path) -> Option<Capture> {
         if !has_program("tcpdump") {
-            println!("network: the wire is not searched, tcpdump is not at hand");
+            plan.left_out.note(Extent::Part, "the wire is not searched, tcpdump is not at hand");
             return None;
         }
         let file = dir.join("wire.pcap");
@@ -370,7 +370,7 @@ fn lasts(plan: &Plan, short: u64, soak: u64) -> Duration {
 /// A fifth of all packets, both ways.
 fn loss(plan: &Plan, engine: &str, lab: &Lab) -> Findings {
     let world = World::begin(plan, engine, lab, "loss");
-    let capture = lab.capture(&plan.dir.join("network-loss"));
+    let capture = lab.capture(plan, &plan.dir.join("network-loss"));
     let lose = |host| lab.rules(host, "iifname \"eth0\" numgen random mod 100 < 20 counter drop");
     let mut findings = world.work(plan, lasts(plan, 6, 60), || (0..2).for_each(lose));
     let under = Instant::now();

@@ -17,7 +17,7 @@ use std::{
 };
 
 use super::{
-    Findings, Plan,
+    Extent, Findings, Plan,
     dice::Dice,
     has_program, is_root,
     kill::{LEVEL_WITHIN, begin, dishonest, spoke_of_a_panic, verified},
@@ -36,7 +36,7 @@ const CUTS_PER_LIFE: usize = 10;
 #[must_use]
 pub fn run(plan: &Plan) -> Findings {
     if !is_root() || !has_program("mkfs.ext4") {
-        println!("power: skipped, it takes root and mkfs.ext4");
+        plan.left_out.note(Extent::Whole, "it takes root and mkfs.ext4");
         return Findings::new();
     }
     let rounds = plan.rounds(6, 60);
@@ -44,7 +44,7 @@ pub fn run(plan: &Plan) -> Findings {
     if has_program("strace") {
         findings.extend(control(plan));
     } else {
-        println!("power: the control is skipped, strace is not at hand");
+        plan.left_out.note(Extent::Part, "the control takes strace");
     }
     findings
 }
@@ -55,7 +55,7 @@ fn cuts(plan: &Plan, engine: &str, rounds: usize) -> Findings {
     while done < rounds && findings.len() <= 20 {
         let dir = plan.dir.join(format!("power-{engine}-{lives}"));
         let Some(mut life) = Life::begin(plan, engine, &dir, &[]) else {
-            println!("power {engine}: skipped, an image can't be mounted");
+            plan.left_out.note(Extent::Whole, "an image can't be mounted");
             return findings;
         };
         let dice = Dice::seeded(plan.seed).split(1_000 + lives);

@@ -1,6 +1,6 @@
 //! A peer that keeps no rule: libp2p without limits, with streams and frames as the attacker makes them.
 
-use std::{io, time::Duration};
+use std::{io, sync::Arc, time::Duration};
 
 use futures::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, StreamExt};
 use libp2p::{
@@ -17,7 +17,12 @@ pub struct Written {
     pub bytes: Vec<u8>,
     /// Leave the stream open and say nothing more.
     pub hold: bool,
+    /// Leave it open and say what comes here.
+    feed: Option<Feed>,
 }
+
+/// What goes on to be said on one stream, and how many bytes were.
+type Feed = Arc<(tokio::sync::Mutex<mpsc::Receiver<Vec<u8>>>, Arc<Score>)>;
 
 /// Writes anything, reads to the end.
 #[derive(Clone, Copy, Debug, Default)]
@@ -54,6 +59,14 @@ impl rr::Codec for AnyCodec {
     ) -> io::Result<()> {
         io.write_all(&written.bytes).await?;
         io.flush().await?;
+        if let Some(feed) = written.feed {
+            let mut more = feed.0.lock().await;
+            while let Some(bytes) = more.recv().await {
+                io.write_all(&bytes).await?;
+                io.flush().await?;
+                feed.1.fed.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+            }
+        }
         if written.hold { std::future::pending().await } else { Ok(()) }
     }
 
@@ -98,6 +111,8 @@ pub struct Score {
     pub written: std::sync::atomic::AtomicU64,
     /// Answers that were not empty.
     pub answered: std::sync::atomic::AtomicU64,
+    /// RPCs of gossip that left.
+    pub fed: std::sync::atomic::AtomicU64,
 }
 
 impl Raw {
@@ -113,6 +128,8 @@ impl Raw {
         tokio::spawn(async move {
             use std::sync::atomic::Ordering::Relaxed;
             let mut node: Option<PeerId> = None;
+            // Gossip goes over one stream a connection: whoever opens a handful is not listened to any more.
+            let mut mesh: Option<mpsc::Sender<Vec<u8>>> = None;
             let dial = |swarm: &mut Swarm<Attacker>| {
                 let _ = swarm.dial(DialOpts::unknown_peer_id().address(address.clone()).build());
             };
@@ -129,6 +146,7 @@ impl Raw {
                         SwarmEvent::ConnectionClosed { .. } => {
                             score.cut.fetch_add(1, Relaxed);
                             node = None;
+                            mesh = None;
                         }
                         SwarmEvent::Behaviour(
                             AttackerEvent::Pair(rr::Event::Message { message: rr::Message::Response { response, .. }, .. })
@@ -141,6 +159,17 @@ impl Raw {
                         let (Some((speaks, written)), Some(node)) = (order, node) else { return };
                         let attacker = swarm.behaviour_mut();
                         score.written.fetch_add(1, Relaxed);
+                        if speaks == Speaks::Mesh {
+                            let feed = mesh.get_or_insert_with(|| {
+                                let (feed, taken) = mpsc::channel(64);
+                                let more = Some(Arc::new((tokio::sync::Mutex::new(taken), Arc::clone(&score))));
+                                attacker.mesh.send_request(&node, Written { bytes: Vec::new(), hold: false, feed: more });
+                                feed
+                            });
+                            // A full one: the node does not take it in any faster.
+                            let _ = feed.try_send(written.bytes);
+                            continue;
+                        }
                         match speaks {
                             Speaks::Pair => attacker.pair.send_request(&node, written),
                             Speaks::Session => attacker.session.send_request(&node, written),
@@ -155,7 +184,77 @@ impl Raw {
 
     /// Writes to a new stream, as soon as the attacker is connected. False if it waits for that.
     pub fn write(&self, speaks: Speaks, bytes: Vec<u8>, hold: bool) -> bool {
-        self.orders.try_send((speaks, Written { bytes, hold })).is_ok()
+        self.orders.try_send((speaks, Written { bytes, hold, feed: None })).is_ok()
+    }
+}
+
+/// What became of a question.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Heard {
+    /// The frame's bytes.
+    Answer(Vec<u8>),
+    /// The stream ended without a word.
+    Refused,
+    /// The connection is gone, or nothing came in time.
+    Gone,
+}
+
+/// A peer that asks one thing after the other.
+pub struct Asker {
+    swarm: Swarm<Attacker>,
+    node: PeerId,
+}
+
+impl Asker {
+    /// Connects; `None` if nobody takes the connection.
+    pub async fn connected(address: &str, within: Duration) -> Option<Self> {
+        let address: Multiaddr = address.parse().ok()?;
+        let mut swarm = swarm();
+        swarm.dial(DialOpts::unknown_peer_id().address(address).build()).ok()?;
+        let node = tokio::time::timeout(within, async {
+            loop {
+                match swarm.select_next_some().await {
+                    SwarmEvent::ConnectionEstablished { peer_id, .. } => return Some(peer_id),
+                    SwarmEvent::OutgoingConnectionError { .. } => return None,
+                    _ => {}
+                }
+            }
+        });
+        let node = node.await.ok().flatten()?;
+        Some(Self { swarm, node })
+    }
+
+    /// Sends one frame and waits for what comes.
+    pub async fn ask(&mut self, speaks: Speaks, body: &[u8], within: Duration) -> Heard {
+        let written = Written { bytes: frame(body), hold: false, feed: None };
+        let attacker = self.swarm.behaviour_mut();
+        match speaks {
+            Speaks::Pair => attacker.pair.send_request(&self.node, written),
+            Speaks::Session => attacker.session.send_request(&self.node, written),
+            Speaks::Mesh => attacker.mesh.send_request(&self.node, written),
+        };
+        let heard = tokio::time::timeout(within, async {
+            loop {
+                match self.swarm.select_next_some().await {
+                    SwarmEvent::ConnectionClosed { .. } => return Heard::Gone,
+                    SwarmEvent::Behaviour(AttackerEvent::Pair(event) | AttackerEvent::Session(event)) => match event {
+                        rr::Event::Message { message: rr::Message::Response { response, .. }, .. } => {
+                            return response.get(4..).map_or(Heard::Refused, |body| Heard::Answer(body.to_vec()));
+                        }
+                        rr::Event::OutboundFailure { .. } => return Heard::Gone,
+                        _ => {}
+                    },
+                    _ => {}
+                }
+            }
+        });
+        heard.await.unwrap_or(Heard::Gone)
+    }
+}
+
+impl std::fmt::Debug for Asker {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Asker").finish_non_exhaustive()
     }
 }
 
@@ -165,6 +264,8 @@ fn swarm() -> Swarm<Attacker> {
             rr::Config::default().with_max_concurrent_streams(10_000).with_request_timeout(Duration::from_secs(20));
         rr::Behaviour::with_codec(AnyCodec, [(StreamProtocol::new(name), ProtocolSupport::Outbound)], config)
     };
+    let long = rr::Config::default().with_request_timeout(Duration::from_secs(3_600));
+    let meshsub = [(StreamProtocol::new("/meshsub/1.1.0"), ProtocolSupport::Outbound)];
     SwarmBuilder::with_new_identity()
         .with_tokio()
         .with_tcp(tcp::Config::default(), noise::Config::new, || {
@@ -178,7 +279,7 @@ fn swarm() -> Swarm<Attacker> {
             ping: ping::Behaviour::default(),
             pair: exchanges("/allod/pair/1"),
             session: exchanges("/allod/session/1"),
-            mesh: exchanges("/meshsub/1.1.0"),
+            mesh: rr::Behaviour::with_codec(AnyCodec, meshsub, long),
         })
         .expect("a behaviour has no way to fail")
         .with_swarm_config(|config| config.with_idle_connection_timeout(Duration::from_secs(60)))

@@ -3,9 +3,11 @@
 use std::{collections::BTreeSet, time::Duration};
 
 use allod_protocol::{
+    codec::Coded,
     command::{Direction, PeerState, Purge},
-    effect::Channel,
+    effect::{Channel, SessionId},
     refusal::Code,
+    wire::session::SessionRequest,
 };
 use allod_tests::{World, disk::Mood, network::NodeId};
 
@@ -216,4 +218,89 @@ fn two_vendors_share_no_sixteen_bytes_of_ours() {
     let common: Vec<_> = rows(bank).intersection(&rows(shop)).cloned().collect();
     assert!(common.is_empty(), "{common:?}");
     assert_eq!(world.grants(alice, Direction::Given).len(), 2);
+}
+
+/// The hellos that a node was sent, each under another session id: whoever saw one can say it again like that.
+fn hellos_again(world: &mut World, to: NodeId, count: u16) -> Vec<Vec<u8>> {
+    let frames = world.wiretap.iter().flatten().filter(|frame| frame.to == to && !frame.is_answer);
+    let hello = frames.rev().find_map(|frame| match SessionRequest::decode(&frame.bytes) {
+        Ok(SessionRequest::Hello { route, generation, noise, .. }) => Some((route, generation, noise)),
+        _ => None,
+    });
+    let (route, generation, noise) = hello.expect("somebody said hello to it");
+    let again = |number: u16| {
+        let mut id = [1; 16];
+        id[..2].copy_from_slice(&number.to_le_bytes());
+        let session = SessionId(id);
+        SessionRequest::Hello { route, generation, session, noise: noise.clone() }.encode()
+    };
+    (1..=count).map(again).collect()
+}
+
+/// A world in which each said hello to the other once, and what they say was seen.
+fn seen_greeting(seed: u64) -> (World, NodeId, NodeId) {
+    let (mut world, alice, shop, _) = lent(seed);
+    world.wiretap = Some(Vec::new());
+    for greeter in [alice, shop] {
+        world.crash(greeter);
+        world.start(greeter);
+        if greeter == shop {
+            // A vendor calls only whom it has something to tell.
+            world.set(shop, "thing/shelf/a", "1");
+            world.grant(shop, alice, ["thing/shelf/a"]);
+        }
+        world.run_for(Duration::from_secs(400));
+        world.settle();
+    }
+    (world, alice, shop)
+}
+
+#[test]
+fn a_hello_said_again_by_a_stranger_keeps_nobody_from_calling() {
+    let (mut world, alice, shop) = seen_greeting(120);
+    let hello = hellos_again(&mut world, alice, 1).remove(0);
+    world.crash(shop);
+    world.run_for(Duration::from_secs(90));
+    assert!(!world.peer(alice, shop).online);
+    world.inject(alice, Channel::Session, hello);
+    world.start(shop);
+    world.run_for(Duration::from_secs(400));
+    assert!(
+        world.peer(alice, shop).online,
+        "the stranger's line is still open, and the true one is there all the same"
+    );
+}
+
+#[test]
+fn hellos_said_again_by_the_thousand_end_no_session() {
+    let (mut world, alice, shop) = seen_greeting(121);
+    let hellos = hellos_again(&mut world, alice, 1_200);
+    for hello in hellos {
+        world.inject(alice, Channel::Session, hello);
+        world.run_for(Duration::from_millis(5));
+    }
+    world.wiretap = Some(Vec::new());
+    world.set(alice, "contact/me/city", "Lyon");
+    world.settle();
+    assert_eq!(world.text(shop, alice, "contact/me/city"), "Lyon");
+    let honest = world.wiretap.iter().flatten().filter(|frame| !frame.is_answer);
+    let greeted =
+        honest.filter(|frame| matches!(SessionRequest::decode(&frame.bytes), Ok(SessionRequest::Hello { .. })));
+    assert_eq!(greeted.count(), 0, "the session of before carried it");
+}
+
+#[test]
+fn what_a_stranger_does_after_a_hello_said_again_is_not_held_against_the_peer() {
+    let (mut world, alice, shop) = seen_greeting(122);
+    let hello = hellos_again(&mut world, alice, 1).remove(0);
+    world.inject(alice, Channel::Session, hello.clone());
+    world.run_for(Duration::from_millis(50));
+    let process = world.nodes[alice.0].process();
+    let link = world.network.links_of(process).into_iter().max().expect("the stranger's line is there");
+    let Ok(SessionRequest::Hello { session, .. }) = SessionRequest::decode(&hello) else { panic!("it was a hello") };
+    let junk = SessionRequest::Sealed { session, counter: 0, sealed: vec![7; 300] };
+    world.inject_over(alice, link, Channel::Session, junk.encode());
+    world.run_for(Duration::from_millis(50));
+    let seen = world.peer(alice, shop);
+    assert!(seen.online && seen.last_problem.is_none(), "{:?}", seen.last_problem);
 }
