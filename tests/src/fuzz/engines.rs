@@ -44,6 +44,8 @@ struct Play {
     vendor: NodeId,
     /// The grant that stands.
     grant: Option<String>,
+    /// A grant may stand that nobody was told of, since the node stopped before it answered.
+    unsure: bool,
     /// How often the city changed.
     changes: u32,
     /// The last city that the vendor may know: none while it may know all.
@@ -68,7 +70,7 @@ impl Play {
         world.wiretap = Some(Vec::new());
         world.start(person);
         world.start(vendor);
-        Self { world, person, vendor, grant: None, changes: 0, last: Some(0) }
+        Self { world, person, vendor, grant: None, unsure: false, changes: 0, last: Some(0) }
     }
 
     fn lend(&mut self, what: u8) {
@@ -82,22 +84,27 @@ impl Play {
         };
         let command = self.world.grant_command(self.person, self.vendor, &[LENT], &terms);
         self.last = None;
-        if let Came::Answer(Ok(Answer::Granted(view))) = self.world.command(self.person, command) {
-            self.grant = Some(view.grant);
+        match self.world.command(self.person, command) {
+            Came::Answer(Ok(Answer::Granted(view))) => self.grant = Some(view.grant),
+            Came::Answer(_) => {}
+            Came::NodeStopped | Came::Nothing => self.unsure = true,
         }
     }
 
     fn take_back(&mut self, what: u8) {
-        let Some(grant) = self.grant.take() else { return };
-        let command = if what & 0x10 == 0 {
-            Command::RevokeGrant { grant: grant.clone() }
-        } else {
-            let peer = self.world.name(self.vendor).to_owned();
-            Command::RevokePeer { peer, selectors: vec![LENT.parse().expect("a selector")] }
+        let peer = self.world.name(self.vendor).to_owned();
+        let all = Command::RevokePeer { peer, selectors: vec![LENT.parse().expect("a selector")] };
+        let command = match self.grant.take() {
+            Some(grant) if what & 0x10 == 0 && !self.unsure => Command::RevokeGrant { grant },
+            None if !self.unsure => return,
+            _ => all,
         };
         match self.world.command(self.person, command) {
-            Came::Answer(Ok(_)) => self.last = Some(self.changes),
-            _ => self.grant = Some(grant),
+            Came::Answer(Ok(_)) => {
+                self.unsure = false;
+                self.last = Some(self.changes);
+            }
+            _ => self.unsure = true,
         }
     }
 
