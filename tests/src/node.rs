@@ -86,6 +86,23 @@ impl SimNode {
         }
     }
 
+    /// The same node with no process: what its machine keeps.
+    #[must_use]
+    pub fn stopped_copy(&self) -> Self {
+        Self {
+            name: self.name.clone(),
+            disk: self.disk.clone(),
+            engine: None,
+            dice: self.dice.clone(),
+            inbox: VecDeque::new(),
+            topics: Vec::new(),
+            run_at: None,
+            tick_at: None,
+            crashes_after: None,
+            ..*self
+        }
+    }
+
     /// The process that runs, or ran last.
     #[must_use]
     pub fn process(&self) -> Process {

@@ -160,6 +160,19 @@ impl World {
         }
     }
 
+    /// The same world a second time, at the same moment, with a calm network and all nodes stopped: what a world that was costly to get to is
+    /// kept as.
+    #[must_use]
+    pub fn stopped_copy(&self) -> Self {
+        let mut copy = Self::seeded(self.seed);
+        copy.now_us = self.now_us;
+        copy.sequence = self.sequence;
+        copy.nodes = self.nodes.iter().map(SimNode::stopped_copy).collect();
+        copy.chance = self.chance.clone();
+        copy.known = self.known.clone();
+        copy
+    }
+
     /// Sets up a node and starts it.
     pub fn node(&mut self, name: &str, kind: NodeKind, reach: Reach) -> NodeId {
         let id = NodeId(self.nodes.len());

@@ -30,6 +30,7 @@ fn what_was_sealed_opens_at_every_length_around_the_borders() {
             let body = body_length(length, padding);
             let chunks = if body <= chunk { 1 } else { body.div_ceil(chunk) };
             assert_eq!(sealed.len(), HEADER_BYTES + body + chunks * TAG_BYTES, "length {length}");
+            assert_eq!(sealed.capacity(), sealed.len(), "length {length}: a buffer that grew left plaintext behind");
             assert_eq!(opened(&sealed, padding), Ok(plaintext.clone()), "length {length}");
         }
     }

@@ -42,6 +42,18 @@ fn contents(vault: &Vault) -> Vec<u8> {
     all
 }
 
+/// What the vault seals, before it is sealed.
+fn encoded(vault: &Vault) -> Zeroizing<Vec<u8>> {
+    let content = Content {
+        root: vault.root.root(),
+        index_key: &vault.index_key,
+        store_created: vault.store_created,
+        passphrase_key: None,
+        buckets: &vault.buckets,
+    };
+    content.encode()
+}
+
 /// Repairs the hash at the end, as somebody would who changes a file on purpose.
 fn with_checksum(mut file: Vec<u8>) -> Vec<u8> {
     let signed = file.len() - 32;
@@ -72,6 +84,15 @@ fn what_does_not_open_the_vault_is_wrong_and_not_damaged() {
     assert_eq!(locked.unlock_phrase(&Phrase::random(&mut home.dice)).err(), Some(UnlockError::Wrong));
     assert_eq!(locked.unlock_open().err(), Some(UnlockError::Wrong));
     assert!(locked.unlock_passphrase(PASSPHRASE).is_ok(), "a wrong try may be followed by another");
+}
+
+#[test]
+fn a_store_was_created_only_once_that_was_noted() {
+    let mut home = Home::with(Protection::None);
+    let noted = |home: &mut Home| Vault::read(&home.file()).unwrap().unlock_open().unwrap().store_created();
+    assert!(!noted(&mut home));
+    home.vault.set_store_created();
+    assert!(noted(&mut home));
 }
 
 #[test]
@@ -115,6 +136,27 @@ fn bytes_changed_on_purpose_open_nothing_else() {
             assert_eq!(contents(&vault), contents(&home.vault));
         }
     }
+}
+
+#[test]
+fn a_byte_too_many_is_damage_in_the_file_and_in_what_it_seals() {
+    let mut home = Home::with(Protection::None);
+    let mut file = home.file();
+    file.insert(file.len() - 32, 0);
+    assert_eq!(Vault::read(&with_checksum(file)).err(), Some(VaultError::Damaged));
+
+    let content = encoded(&home.vault);
+    assert!(file::decode_content(&content).is_some());
+    assert!(file::decode_content(&[content.as_slice(), &[0]].concat()).is_none());
+}
+
+#[test]
+fn what_is_sealed_is_written_without_growing_since_growing_leaves_keys_behind() {
+    let mut home = Home::with(Protection::None);
+    let content = encoded(&home.vault);
+    assert_eq!(content.len(), content.capacity());
+    let file = home.vault.to_bytes(&mut home.dice);
+    assert!(file.capacity() - file.len() < 256, "no more room than a slot with a passphrase would need");
 }
 
 #[test]

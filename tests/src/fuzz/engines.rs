@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use allod_protocol::{
-    command::{Answer, Command},
+    command::{Answer, Command, Mode},
     effect::Channel,
 };
 
@@ -44,6 +44,8 @@ struct Play {
     vendor: NodeId,
     /// The grant that stands.
     grant: Option<String>,
+    /// A grant may stand that nobody was told of, since the node stopped before it answered.
+    unsure: bool,
     /// How often the city changed.
     changes: u32,
     /// The last city that the vendor may know: none while it may know all.
@@ -52,30 +54,57 @@ struct Play {
 
 impl Play {
     fn new() -> Self {
-        let mut world = World::seeded(7);
-        let (person, vendor) = world.paired("alice", "shop");
-        world.set(person, KEPT, "KEPT");
-        world.set(person, LENT, "city 0");
+        thread_local! {
+            /// The two as they were left after they had paired, which takes longer than what most inputs do with them.
+            static PAIRED: (World, NodeId, NodeId) = {
+                let mut world = World::seeded(7);
+                let (person, vendor) = world.paired("alice", "shop");
+                world.set(person, KEPT, "KEPT");
+                world.set(person, LENT, "city 0");
+                world.settle();
+                (world.stopped_copy(), person, vendor)
+            };
+        }
+        let (mut world, person, vendor) =
+            PAIRED.with(|(world, person, vendor)| (world.stopped_copy(), *person, *vendor));
         world.wiretap = Some(Vec::new());
-        Self { world, person, vendor, grant: None, changes: 0, last: Some(0) }
+        world.start(person);
+        world.start(vendor);
+        Self { world, person, vendor, grant: None, unsure: false, changes: 0, last: Some(0) }
     }
 
-    fn lend(&mut self) {
+    fn lend(&mut self, what: u8) {
         if self.grant.is_some() {
             return;
         }
-        let command = self.world.grant_command(self.person, self.vendor, &[LENT], &Terms::default());
+        let terms = Terms {
+            mode: if what & 0x10 == 0 { Mode::Follow } else { Mode::Reference },
+            lease: (what & 0x20 != 0).then_some(Duration::from_secs(10)),
+            until: (what & 0x40 != 0).then_some(Duration::from_secs(3_600)),
+        };
+        let command = self.world.grant_command(self.person, self.vendor, &[LENT], &terms);
         self.last = None;
-        if let Came::Answer(Ok(Answer::Granted(view))) = self.world.command(self.person, command) {
-            self.grant = Some(view.grant);
+        match self.world.command(self.person, command) {
+            Came::Answer(Ok(Answer::Granted(view))) => self.grant = Some(view.grant),
+            Came::Answer(_) => {}
+            Came::NodeStopped | Came::Nothing => self.unsure = true,
         }
     }
 
-    fn take_back(&mut self) {
-        let Some(grant) = self.grant.take() else { return };
-        match self.world.command(self.person, Command::RevokeGrant { grant: grant.clone() }) {
-            Came::Answer(Ok(_)) => self.last = Some(self.changes),
-            _ => self.grant = Some(grant),
+    fn take_back(&mut self, what: u8) {
+        let peer = self.world.name(self.vendor).to_owned();
+        let all = Command::RevokePeer { peer, selectors: vec![LENT.parse().expect("a selector")] };
+        let command = match self.grant.take() {
+            Some(grant) if what & 0x10 == 0 && !self.unsure => Command::RevokeGrant { grant },
+            None if !self.unsure => return,
+            _ => all,
+        };
+        match self.world.command(self.person, command) {
+            Came::Answer(Ok(_)) => {
+                self.unsure = false;
+                self.last = Some(self.changes);
+            }
+            _ => self.unsure = true,
         }
     }
 
@@ -92,11 +121,21 @@ impl Play {
         }
     }
 
+    fn verify(&mut self, node: NodeId) {
+        if let Came::Answer(Ok(Answer::Verified(view))) = self.world.command(node, Command::Verify { peer: None }) {
+            assert!(view.ok, "the logs of {} do not hold together: {:?}", self.world.name(node), view.gaps);
+        }
+    }
+
     fn step(&mut self, what: u8, script: &mut Script<'_>) {
         let node = if what & 0x80 == 0 { self.person } else { self.vendor };
         match what & 0x0f {
-            0 => self.lend(),
-            1 => self.take_back(),
+            0 => self.lend(what),
+            1 => self.take_back(what),
+            2 if what & 0x10 != 0 => {
+                let command = Command::Remove { path: LENT.parse().expect("a path") };
+                let _ = self.world.command(self.person, command);
+            }
             2 => {
                 self.changes += 1;
                 let text = format!("city {}", self.changes);
@@ -109,6 +148,7 @@ impl Play {
                 self.world.start(node);
             }
             6 => self.world.cut(self.person, self.vendor),
+            7 if what & 0x10 != 0 => self.verify(node),
             7 => self.world.heal(),
             8 => self.world.set_clock_ahead(node, i64::from(script.byte().unwrap_or(0)) * 3_600_000),
             9 => self.world.crash_after(node, u64::from(script.byte().unwrap_or(0))),
@@ -164,6 +204,8 @@ pub fn engines(bytes: &[u8]) {
     play.world.heal();
     play.world.settle();
     play.read();
+    play.verify(play.person);
+    play.verify(play.vendor);
     let fault = play.world.stops.iter().find(|(_, stopped)| matches!(stopped, Stopped::Fault(_)));
     assert!(fault.is_none(), "an engine stopped: {fault:?}");
 }

@@ -502,6 +502,12 @@ fn a_bundle_is_read_strictly() {
 }
 
 #[test]
+fn bundle_secrets_are_written_without_growing_since_growing_leaves_them_behind() {
+    let bytes = BundleSecrets::generate(&mut SeededDice::new(5)).to_bytes();
+    assert_eq!(bytes.len(), bytes.capacity());
+}
+
+#[test]
 fn bundle_secrets_come_back_from_where_they_were_sealed() {
     let mut dice = SeededDice::new(26);
     let secrets = BundleSecrets::generate(&mut dice);
