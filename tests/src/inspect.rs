@@ -5,7 +5,7 @@ use allod_protocol::{
     command::{AskState, Direction, PeerState},
     grant::Grant,
     holding::{self, ReadOutcome},
-    id::RelationshipId,
+    id::{GrantId, RelationshipId},
     log,
     path::{FieldPath, Kind, RecordPath},
     record,
@@ -30,6 +30,17 @@ pub struct Known {
     pub queued: u64,
     /// Where the peer said that it can be dialled.
     pub addresses: Vec<String>,
+}
+
+/// The grant and the selectors of which an entry carries something.
+fn carried(body: Body) -> Option<(GrantId, Vec<u16>)> {
+    match body {
+        Body::Granted(granted) => Some((granted.grant, Vec::new())),
+        Body::Keys(keys) => Some((keys.grant, keys.keys.iter().map(|(place, _)| *place).collect())),
+        Body::Cells(cells) => Some((cells.grant, cells.cells.iter().map(|cell| cell.selector).collect())),
+        Body::Served(served) => Some((served.grant, vec![served.selector])),
+        _ => None,
+    }
 }
 
 impl World {
@@ -129,13 +140,7 @@ impl World {
                     let Some((_, body)) = intact(log::kept_body(tx, &relationship, own.log, sequence)) else {
                         continue;
                     };
-                    let (grant, places) = match body {
-                        Body::Granted(granted) => (granted.grant, Vec::new()),
-                        Body::Keys(keys) => (keys.grant, keys.keys.iter().map(|(place, _)| *place).collect()),
-                        Body::Cells(cells) => (cells.grant, cells.cells.iter().map(|cell| cell.selector).collect()),
-                        Body::Served(served) => (served.grant, vec![served.selector]),
-                        _ => continue,
-                    };
+                    let Some((grant, places)) = carried(body) else { continue };
                     let row = intact(Grant::find(tx, relationship.id, grant));
                     let lends = row.is_some_and(|row| {
                         row.ended.is_none()
@@ -147,6 +152,17 @@ impl World {
                 }
             }
             found
+        })
+    }
+
+    /// Under which grant an entry of a node's log to another carries something, if it is one that does.
+    #[must_use]
+    pub fn grant_carried(&self, id: NodeId, to: NodeId, sequence: u64) -> Option<GrantId> {
+        let relationship = self.relationship_with(id, to)?;
+        self.inspect(id, |tx| {
+            let relationship = intact(Relationship::load(tx, relationship));
+            let (_, body) = intact(log::kept_body(tx, &relationship, relationship.my_log, sequence))?;
+            carried(body).map(|(grant, _)| grant)
         })
     }
 

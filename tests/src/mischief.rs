@@ -15,7 +15,7 @@ use allod_protocol::{
     time::Timestamp,
     wire::{
         body::{Asked, Body, Purged, Read, Revoked, UseLine, Used},
-        header::Head,
+        header::{Head, Header},
     },
 };
 
@@ -189,8 +189,12 @@ fn mix_and_match(world: &mut World, peer: &mut Evil) {
             let before = world.stored_grants(peer.victim, Direction::Given).into_iter().find(|row| row.id == grant);
             let met = peer.tells(world, &body, None);
             if let crate::evil::Met::Answer(answer) = met {
-                let carries = answer.entries.iter().any(|entry| !entry.payload.is_empty());
-                assert!(!carries, "I3: {} was handed something under a grant of another", world.name(peer.node));
+                // What waited for it under its own grants may come now.
+                let carrying = answer.entries.iter().filter(|entry| !entry.payload.is_empty());
+                let numbers = carrying.filter_map(|entry| Header::from_bytes(entry.header.first_chunk()?));
+                let under = numbers.filter_map(|header| world.grant_carried(peer.victim, peer.node, header.sequence));
+                let foreign: Vec<_> = under.filter(|under| rows.iter().any(|row| row.id == *under)).collect();
+                assert!(foreign.is_empty(), "I3: {} was handed something under {foreign:?}", world.name(peer.node));
             }
             let after = world.stored_grants(peer.victim, Direction::Given).into_iter().find(|row| row.id == grant);
             if let (Some(before), Some(after)) = (before, after) {

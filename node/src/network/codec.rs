@@ -71,7 +71,11 @@ impl Drop for Waits<'_> {
 
 impl Standing {
     pub(super) fn stranger(own_bytes: usize) -> Arc<Self> {
-        Arc::new(Self { proven: AtomicBool::new(false), own: Arc::new(Semaphore::new(own_bytes)), waiting: AtomicUsize::new(0) })
+        Arc::new(Self {
+            proven: AtomicBool::new(false),
+            own: Arc::new(Semaphore::new(own_bytes)),
+            waiting: AtomicUsize::new(0),
+        })
     }
 
     pub(super) fn set_proven(&self, proven: bool) {

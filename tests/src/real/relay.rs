@@ -304,7 +304,8 @@ impl<'a> Story<'a> {
         self.work(8, self.seconds(1, 10), || {});
         self.level("after bytes were played back");
         if tapped.passed.load(Relaxed) == 0 || tapped.changed.load(Relaxed) == 0 {
-            self.findings.push("no bytes passed the relay, or none were changed, so that nothing was tested".to_owned());
+            self.findings
+                .push("no bytes passed the relay, or none were changed, so that nothing was tested".to_owned());
         }
         drop(wire);
     }
