@@ -17,6 +17,7 @@ use allod_protocol::{
     command::{Answer, Command, NodeKind},
     engine::Settings,
     path::Path as FieldOrRecord,
+    store::Counted,
 };
 
 use super::measure::{Seconds, Spread, line, print_alone, verdict};
@@ -29,6 +30,7 @@ pub const CHILD: &str = "child-start";
 /// What it does after the first read, as its last argument.
 const STOP: &str = "stop";
 const WRITE: &str = "write";
+const COUNT: &str = "count";
 
 const RECORDS: usize = 100_000;
 const FIELDS: usize = 10;
@@ -66,6 +68,12 @@ fn measure(engine: EngineName) {
         ),
     );
 
+    let (took, longest) = counted(engine, &dir);
+    line(
+        "W7 store counted to its end after kill -9",
+        engine.as_str(),
+        format_args!("{} with nothing else at work, longest piece {}", Seconds(took), Seconds(longest)),
+    );
     let clean: Vec<f64> = (0..STARTS).map(|_| clean(engine, &dir).as_secs_f64()).collect();
     let killed: Vec<f64> = (0..STARTS).map(|_| killed(engine, &dir).as_secs_f64()).collect();
     for (heading, times, goal) in [("after a clean stop", clean, 0.3), ("after kill -9", killed, 1.0)] {
@@ -87,14 +95,28 @@ fn clean(engine: EngineName, dir: &Dir) -> Duration {
     took
 }
 
-/// Starts one that writes until it is killed, kills it, and starts the one that is measured.
-fn killed(engine: EngineName, dir: &Dir) -> Duration {
+/// Starts one that writes, and kills it.
+fn kill_one(engine: EngineName, dir: &Dir) {
     let (_, mut writer, mut says) = start(engine, dir, WRITE);
     for _ in 0..20 {
         assert_eq!(says.line(), "written", "it acknowledges what it wrote");
     }
     writer.kill().expect("it runs");
     writer.wait().expect("it was started");
+}
+
+/// How long the count takes that an end in disorder calls for, in the background of a node, and the longest of its pieces. Seconds.
+fn counted(engine: EngineName, dir: &Dir) -> (f64, f64) {
+    kill_one(engine, dir);
+    let (_, mut child, mut says) = start(engine, dir, COUNT);
+    let times: Vec<f64> = says.line().split(' ').map(|time| time.parse().expect("seconds")).collect();
+    assert!(child.wait().expect("it was started").success(), "it stops in order");
+    (times[0], times[1])
+}
+
+/// Starts one after a kill: the one that is measured.
+fn killed(engine: EngineName, dir: &Dir) -> Duration {
+    kill_one(engine, dir);
     let (took, mut child, _) = start(engine, dir, STOP);
     // What is measured next begins with a kill again: this one may end in order.
     assert!(child.wait().expect("it was started").success(), "it stops in order");
@@ -131,7 +153,11 @@ fn start(engine: EngineName, dir: &Dir, then: &str) -> (Duration, Child, Says) {
 /// Arguments that only the benchmark knows are wrong.
 pub fn child(arguments: &[String]) -> Result<(), String> {
     let [engine, home, vault, then] = arguments else { return Err("four arguments".to_owned()) };
-    let mut node = opened(engine.parse().map_err(|_| "no such engine".to_owned())?, home.as_ref(), vault.as_ref());
+    let engine = engine.parse().map_err(|_| "no such engine".to_owned())?;
+    if then == COUNT {
+        return count(engine, home.as_ref());
+    }
+    let mut node = opened(engine, home.as_ref(), vault.as_ref());
     let wanted = path(&format!("{}/field3", prepared::record(RECORDS / 2)));
     let get = Command::Get { paths: vec![FieldOrRecord::Field(wanted)], from: None };
     let Answer::Fields(fields) = node.ask(get) else { return Err("a read yields fields".to_owned()) };
@@ -146,6 +172,21 @@ pub fn child(arguments: &[String]) -> Result<(), String> {
             let field = path(&format!("{}/field4", prepared::record(number)));
             node.ask(Command::Set { items: vec![item(field, "changed")] });
             println!("written");
+        }
+    }
+}
+
+fn count(engine: EngineName, home: &Path) -> Result<(), String> {
+    let mut store = store::open(engine, home, true).map_err(|fault| fault.to_string())?;
+    println!("read");
+    let (begun, mut longest) = (Instant::now(), 0_f64);
+    loop {
+        let piece = Instant::now();
+        let counted = store.count_on().map_err(|fault| fault.to_string())?;
+        longest = longest.max(piece.elapsed().as_secs_f64());
+        if counted == Counted::All {
+            println!("{} {longest}", begun.elapsed().as_secs_f64());
+            return Ok(());
         }
     }
 }
