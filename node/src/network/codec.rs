@@ -137,7 +137,8 @@ impl FrameCodec {
             let before = standing.waiting.fetch_add(1, Ordering::Relaxed);
             (before, Waits(&standing.waiting))
         });
-        if waits.is_some_and(|(before, _)| before >= STRANGER_FRAMES_WAITING) {
+        // The place is given back when this ends, whoever gives up waiting included.
+        if waits.as_ref().is_some_and(|(before, _)| *before >= STRANGER_FRAMES_WAITING) {
             return Ok(Arc::clone(budget).try_acquire_many_owned(permits).ok());
         }
         Arc::clone(budget).acquire_many_owned(permits).await.map(Some).map_err(io::Error::other)
