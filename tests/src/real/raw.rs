@@ -36,9 +36,12 @@ impl rr::Codec for AnyCodec {
     async fn read_request<T: AsyncRead + Unpin + Send>(
         &mut self,
         _: &StreamProtocol,
-        _: &mut T,
+        io: &mut T,
     ) -> io::Result<Written> {
-        Err(io::ErrorKind::Unsupported.into())
+        // What the node says in gossip goes nowhere.
+        let mut piece = [0; 4096];
+        while io.read(&mut piece).await? > 0 {}
+        Err(io::ErrorKind::UnexpectedEof.into())
     }
 
     async fn read_response<T: AsyncRead + Unpin + Send>(
@@ -265,7 +268,8 @@ fn swarm() -> Swarm<Attacker> {
         rr::Behaviour::with_codec(AnyCodec, [(StreamProtocol::new(name), ProtocolSupport::Outbound)], config)
     };
     let long = rr::Config::default().with_request_timeout(Duration::from_secs(3_600));
-    let meshsub = [(StreamProtocol::new("/meshsub/1.1.0"), ProtocolSupport::Outbound)];
+    // The node listens to no one's gossip who does not listen to its own.
+    let meshsub = [(StreamProtocol::new("/meshsub/1.1.0"), ProtocolSupport::Full)];
     SwarmBuilder::with_new_identity()
         .with_tokio()
         .with_tcp(tcp::Config::default(), noise::Config::new, || {
