@@ -104,6 +104,12 @@ impl Evil {
         Some(Self { node, victim, link, session, keys, counter: 0, dice })
     }
 
+    /// The link that it says hello over.
+    #[must_use]
+    pub fn link(&self) -> u64 {
+        self.link
+    }
+
     /// Writes into the log that it keeps for the victim whatever it likes. Returns the entry's sequence.
     ///
     /// # Panics

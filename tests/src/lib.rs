@@ -24,6 +24,7 @@ pub mod node;
 pub mod process;
 pub mod real;
 pub mod story;
+pub mod timing;
 pub mod trace;
 pub mod world;
 

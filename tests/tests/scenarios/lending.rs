@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use allod_protocol::{
     command::{Command, Delivery, Direction, GrantState, Mode},
+    limits::{LEASE_MAX, LEASE_MIN},
     path::RecordPath,
     refusal::{Code, Refusal},
     table::Table,
@@ -12,6 +13,7 @@ use allod_tests::{
     World,
     network::NodeId,
     story::{Terms, set},
+    world::Came,
 };
 
 const DAY: Duration = Duration::from_secs(86_400);
@@ -356,4 +358,23 @@ fn an_idle_world_sleeps() {
     world.run_for(DAY);
     assert!(world.steps - before < 500, "{} steps in an idle day", world.steps - before);
     assert_eq!(world.text(shop, alice, "contact/me/city"), "Paris");
+}
+
+#[test]
+fn a_lease_is_neither_shorter_than_the_shortest_nor_longer_than_the_longest() {
+    let mut world = World::seeded(96);
+    let (alice, shop) = world.paired("alice", "shop");
+    world.set(alice, "contact/me/city", "Paris");
+    let mut lend = |lease| {
+        let terms = Terms { lease: Some(lease), ..Terms::default() };
+        let command = world.grant_command(alice, shop, &["contact/me/city"], &terms);
+        world.command(alice, command)
+    };
+    let moment = Duration::from_millis(1);
+    for outside in [LEASE_MIN - moment, LEASE_MAX + moment] {
+        assert!(matches!(lend(outside), Came::Answer(Err(Refusal::BadLease { .. }))), "{outside:?}");
+    }
+    for within in [LEASE_MIN, LEASE_MAX] {
+        assert!(matches!(lend(within), Came::Answer(Ok(_))), "{within:?}");
+    }
 }

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use allod_protocol::{
     command::{Command, PairingStage, PeerState, WordsAre},
+    pairing::{dial_address, multiaddr},
     refusal::{Code, Refusal},
 };
 use allod_tests::World;
@@ -219,4 +220,39 @@ fn forgetting_a_peer_that_is_not_confirmed_ends_the_pairing_for_both() {
     world.settle();
     assert_eq!(world.pairing(shop, scanned.id, PairingStage::Waiting).stage, PairingStage::Ended);
     assert!(world.runs(alice) && world.runs(shop));
+}
+
+#[test]
+fn a_petname_is_what_a_peer_calls_itself_as_far_as_there_is_room_for_a_number() {
+    let mut world = World::seeded(81);
+    let alice = world.person("alice");
+    let names = [55, 56, 57, 64].map(|length| "s".repeat(length));
+    for name in &names {
+        let shop = world.vendor(name);
+        world.pair(alice, shop);
+    }
+    let room = "s".repeat(56);
+    let expected = [names[0].clone(), room.clone(), format!("{room}-2"), format!("{room}-3")];
+    let known = world.known_peers(alice);
+    let petnames = names.each_ref().map(|name| {
+        let peer = known.iter().find(|known| known.calls_itself == *name);
+        peer.expect("it was paired").petname.clone()
+    });
+    assert_eq!(petnames, expected);
+}
+
+#[test]
+fn an_invitation_takes_the_addresses_that_can_be_dialled_and_gives_them_back() {
+    for whole in [
+        "/ip4/192.0.2.1/tcp/4433",
+        "/ip4/192.0.2.1/udp/4433/quic-v1",
+        "/ip6/2001:db8::1/tcp/4433",
+        "/ip6/2001:db8::1/udp/4433/quic-v1",
+    ] {
+        let address = dial_address(whole).unwrap_or_else(|| panic!("{whole}"));
+        assert_eq!(multiaddr(&address), whole);
+    }
+    for nothing in ["", "/ip4/192.0.2.1", "/ip4/2001:db8::1/tcp/1", "/ip6/192.0.2.1/tcp/1", "/ip4/192.0.2.1/udp/1"] {
+        assert_eq!(dial_address(nothing), None, "{nothing}");
+    }
 }
