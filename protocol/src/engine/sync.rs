@@ -340,23 +340,21 @@ impl Live {
         let lent = grant.lent(read.selector).filter(|lent| lent.taken_back.is_none()).cloned();
         let allowed = grant.mode == Mode::Reference && grant.is_active(tx.wall()) && lent.is_some();
         let mut payload = None;
-        let outcome = if !allowed {
-            ServedOutcome::Refused
-        } else if grant.reads.served >= grant.reads_per_hour {
+        let outcome = if !allowed || grant.reads.served >= grant.reads_per_hour {
             grant.reads.refused += 1;
             let refused = grant.reads.refused;
-            grant.save(tx);
             if refused > 1 {
-                // One entry an hour says that there were too many; more would be a way to grow our log.
+                // One entry an hour says no; more would be a way to grow our log.
+                grant.save(tx);
                 return Ok(());
             }
-            ServedOutcome::TooMany { refused }
+            if allowed { ServedOutcome::TooMany { refused } } else { ServedOutcome::Refused }
         } else {
+            grant.reads.served += 1;
             let lent = lent.ok_or(Misbehaviour::Malformed)?;
             match present_of(tx, relationship, &lent.selector, read.record)? {
                 None => ServedOutcome::Nothing,
                 Some(present) => {
-                    grant.reads.served += 1;
                     let version = present.version;
                     let key = allod_crypto::SecretKey::random(&mut *tx.dice);
                     let place = CellPlace {

@@ -517,33 +517,4 @@ pub fn entry_aad(part: &'static [u8], relationship: &Hash, log: LogId, sequence:
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn an_unknown_kind_is_kept_and_named() {
-        let body = Body::decode(999, b"whatever").unwrap();
-        assert_eq!(body.name(), "unknown kind 999");
-        assert_eq!(body.encode(), b"whatever");
-    }
-
-    #[test]
-    fn a_known_kind_beyond_its_limits_is_refused() {
-        let cells = Cells { grant: GrantId::from_bytes([1; 16]), cells: Vec::new() };
-        assert_eq!(Body::decode(9, &cells.encode()), Err(DecodeError::Malformed));
-        let twice: Selector = "contact/me/city".parse().unwrap();
-        let granted = Granted {
-            grant: GrantId::from_bytes([1; 16]),
-            ask: None,
-            selectors: vec![twice.clone(), twice],
-            purpose: Purpose::parse("delivery").unwrap(),
-            mode: Mode::Follow,
-            not_before: Timestamp::from_millis(0),
-            not_after: None,
-            lease_ms: None,
-            reads_per_hour: 0,
-            agreement: [0; 32],
-        };
-        assert_eq!(Body::decode(7, &granted.encode()), Err(DecodeError::Malformed), "one selector twice");
-    }
-}
+mod tests;

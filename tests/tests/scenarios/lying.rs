@@ -416,3 +416,24 @@ fn a_reader_that_does_not_count_is_served_its_number_in_an_hour_and_told_once() 
     }
     assert_eq!((served.len(), told.len()), (READS_PER_HOUR as usize, 1));
 }
+
+#[test]
+fn reads_under_a_grant_that_was_taken_back_do_not_grow_its_owners_log() {
+    let mut world = World::seeded(261);
+    let (alice, shop) = world.paired("alice", "shop");
+    world.set(alice, "contact/me/city", "Paris");
+    let terms = Terms { mode: Mode::Reference, ..Terms::default() };
+    let named = world.grant_on(alice, shop, ["contact/me/city"], terms);
+    world.settle();
+    world.revoke(alice, &named);
+    world.settle();
+    let grant = world.stored_grants(alice, Direction::Given)[0].id;
+    let mut evil = Evil::takes_over(&mut world, shop, alice);
+    let mut answers = BTreeSet::new();
+    for number in 0..20 {
+        let read = Body::Read(Read { grant, selector: 0, record: None, nonce: [number; 16] });
+        let Met::Answer(answer) = evil.tells(&mut world, &read, None) else { panic!("real keys are answered") };
+        answers.extend(answer.entries.into_iter().map(|entry| entry.header));
+    }
+    assert_eq!(answers.len(), 1, "one no an hour");
+}
