@@ -25,8 +25,8 @@ pub struct Written {
 type Feed = Arc<(tokio::sync::Mutex<mpsc::Receiver<Vec<u8>>>, Arc<Score>)>;
 
 /// Writes anything, reads to the end.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct AnyCodec;
+#[derive(Clone, Debug, Default)]
+pub struct AnyCodec(Arc<Score>);
 
 impl rr::Codec for AnyCodec {
     type Protocol = StreamProtocol;
@@ -38,10 +38,14 @@ impl rr::Codec for AnyCodec {
         _: &StreamProtocol,
         io: &mut T,
     ) -> io::Result<Written> {
-        // What the node says in gossip goes nowhere.
+        // What the node says in gossip is counted, and goes nowhere.
         let mut piece = [0; 4096];
-        while io.read(&mut piece).await? > 0 {}
-        Err(io::ErrorKind::UnexpectedEof.into())
+        loop {
+            match io.read(&mut piece).await? {
+                0 => return Err(io::ErrorKind::UnexpectedEof.into()),
+                bytes => self.0.heard_bytes.fetch_add(bytes as u64, std::sync::atomic::Ordering::Relaxed),
+            };
+        }
     }
 
     async fn read_response<T: AsyncRead + Unpin + Send>(
@@ -116,6 +120,8 @@ pub struct Score {
     pub answered: std::sync::atomic::AtomicU64,
     /// RPCs of gossip that left.
     pub fed: std::sync::atomic::AtomicU64,
+    /// What the node said in gossip.
+    pub heard_bytes: std::sync::atomic::AtomicU64,
 }
 
 impl Raw {
@@ -127,7 +133,7 @@ impl Raw {
     pub fn at(address: &str, score: std::sync::Arc<Score>) -> Self {
         let address: Multiaddr = address.parse().expect("an address of the test is one");
         let (orders, mut taken) = mpsc::channel::<(Speaks, Written)>(64);
-        let mut swarm = swarm();
+        let mut swarm = swarm(&score);
         tokio::spawn(async move {
             use std::sync::atomic::Ordering::Relaxed;
             let mut node: Option<PeerId> = None;
@@ -212,7 +218,7 @@ impl Asker {
     /// Connects; `None` if nobody takes the connection.
     pub async fn connected(address: &str, within: Duration) -> Option<Self> {
         let address: Multiaddr = address.parse().ok()?;
-        let mut swarm = swarm();
+        let mut swarm = swarm(&Arc::default());
         swarm.dial(DialOpts::unknown_peer_id().address(address).build()).ok()?;
         let node = tokio::time::timeout(within, async {
             loop {
@@ -261,11 +267,15 @@ impl std::fmt::Debug for Asker {
     }
 }
 
-fn swarm() -> Swarm<Attacker> {
+fn swarm(score: &Arc<Score>) -> Swarm<Attacker> {
     let exchanges = |name| {
         let config =
             rr::Config::default().with_max_concurrent_streams(10_000).with_request_timeout(Duration::from_secs(20));
-        rr::Behaviour::with_codec(AnyCodec, [(StreamProtocol::new(name), ProtocolSupport::Outbound)], config)
+        rr::Behaviour::with_codec(
+            AnyCodec(Arc::clone(score)),
+            [(StreamProtocol::new(name), ProtocolSupport::Outbound)],
+            config,
+        )
     };
     let long = rr::Config::default().with_request_timeout(Duration::from_secs(3_600));
     // The node listens to no one's gossip who does not listen to its own.
@@ -283,7 +293,7 @@ fn swarm() -> Swarm<Attacker> {
             ping: ping::Behaviour::default(),
             pair: exchanges("/allod/pair/1"),
             session: exchanges("/allod/session/1"),
-            mesh: rr::Behaviour::with_codec(AnyCodec, meshsub, long),
+            mesh: rr::Behaviour::with_codec(AnyCodec(Arc::clone(score)), meshsub, long),
         })
         .expect("a behaviour has no way to fail")
         .with_swarm_config(|config| config.with_idle_connection_timeout(Duration::from_secs(60)))
