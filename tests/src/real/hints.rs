@@ -35,6 +35,8 @@ const SENDERS: usize = 12;
 const TOGETHER: u64 = 50;
 /// What may be left of all of it in memory.
 const LEFT_MAX_BYTES: u64 = 48 << 20;
+/// By then it is.
+const FORGOTTEN_WITHIN: Duration = Duration::from_secs(100);
 /// Slower than this, nobody takes them in.
 const DEADLINE: Duration = Duration::from_secs(420);
 
@@ -78,18 +80,27 @@ fn on(plan: &Plan, engine: &str) -> Findings {
     let (under, took) = (honest.take(), began.elapsed());
     let most = watch.most();
     drop(runtime);
-    thread::sleep(Duration::from_secs(3));
-    let left = watch.now().saturating_sub(resident);
     let mut findings = honest.end();
+    // What was heard is remembered for a minute, so that it is not passed on twice.
+    let over = Instant::now();
+    let left = loop {
+        thread::sleep(Duration::from_secs(1));
+        let left = watch.now().saturating_sub(resident);
+        if left <= LEFT_MAX_BYTES || over.elapsed() > FORGOTTEN_WITHIN {
+            break left;
+        }
+    };
+    let forgotten = over.elapsed();
     println!(
         "hints {engine}: {sent} hints in {:.0} s over {} connections, {} of them cut off; resident {} MiB before, at most {} MiB, \
-         {} MiB more after; {} KiB of it passed on; calm: {calm}; under it: {under}",
+         {} MiB more {:.0} s after; {} KiB of it passed on; calm: {calm}; under it: {under}",
         took.as_secs_f64(),
         score.connected.load(Relaxed),
         score.cut.load(Relaxed),
         resident >> 20,
         most >> 20,
         left >> 20,
+        forgotten.as_secs_f64(),
         score.heard_bytes.load(Relaxed) >> 10
     );
     if sent < wanted {
