@@ -1,6 +1,6 @@
 //! What a node answers to strangers and to peers about things that are absent, gone or somebody else's.
 //!
-//! The engine is called as the driver calls it, and what a step writes is kept as the driver keeps it; only [`Engine::handle`] is timed.
+//! The engine is called as the driver calls it, and what a step writes is kept as the driver keeps it; only `Engine::handle` is timed.
 
 use std::time::Duration;
 
