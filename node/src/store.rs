@@ -23,6 +23,8 @@ use std::fs;
 use std::io;
 use std::path::Path;
 use std::str::FromStr;
+use std::thread;
+use std::time::Duration;
 
 use allod_protocol::store::{Store, StoreFault};
 use serde::{Deserialize, Serialize};
@@ -107,6 +109,18 @@ pub fn open(engine: EngineName, dir: &Path, must_exist: bool) -> Result<Box<dyn 
         EngineName::Sled => Box::new(sled::SledStore::open(dir, must_exist)?),
         EngineName::Redb => Box::new(redb::RedbStore::open(dir, must_exist)?),
     })
+}
+
+/// Opens an engine whose lock may be held for an instant by a child of this process, which has all our open files until it has become another
+/// program. Nobody else has the store: the home has a lock of its own.
+fn past_the_lock<T, E>(mut open: impl FnMut() -> Result<T, E>, is_locked: impl Fn(&E) -> bool) -> Result<T, E> {
+    for _ in 0..40 {
+        match open() {
+            Err(error) if is_locked(&error) => thread::sleep(Duration::from_millis(25)),
+            other => return other,
+        }
+    }
+    open()
 }
 
 /// Whether the store in `dir` was closed when its process last ended; to be asked before it is opened. After any other end, and

@@ -11,12 +11,12 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use ::redb::{Database, ReadOnlyTable, ReadableDatabase, TableDefinition};
+use ::redb::{Database, DatabaseError, ReadOnlyTable, ReadableDatabase, TableDefinition};
 use allod_protocol::store::{Batch, Row, Store, StoreFault, View};
 
 use super::caught::{Health, caught};
 use super::tally::Tally;
-use super::{ending, fault_of};
+use super::{ending, fault_of, past_the_lock};
 
 /// The one file.
 pub(super) const DATA_FILE: &str = "store.redb";
@@ -59,7 +59,9 @@ impl RedbStore {
                 return Err(StoreFault::Damaged { detail: "the store has another length than at its end".to_owned() });
             }
             builder.set_check_integrity_on_open(length_bytes > 0 && length_bytes <= CHECKED_AT_OPEN_MAX_BYTES);
-            let db = if must_exist { builder.open(&path) } else { builder.create(&path) }.map_err(fault_in)?;
+            let open = || if must_exist { builder.open(&path) } else { builder.create(&path) };
+            let db =
+                past_the_lock(open, |error| matches!(error, DatabaseError::DatabaseAlreadyOpen)).map_err(fault_in)?;
             if must_exist {
                 db.begin_read().map_err(fault_in)?.open_table(ROWS).map_err(fault_in)?;
             } else {

@@ -24,7 +24,7 @@ use super::content::Content;
 use super::former::Former;
 use super::slices::{self, Head};
 use super::tally::Tally;
-use super::{RESERVED_TABLE, ending, fault_of, home};
+use super::{RESERVED_TABLE, ending, fault_of, home, past_the_lock};
 
 /// Where sled keeps its log, in its directory.
 pub(super) const DATA_FILE: &str = "db";
@@ -89,7 +89,7 @@ impl SledStore {
             .flush_every_ms(None)
             .mode(::sled::Mode::LowSpace);
         let (db, data, mark) = caught(|| {
-            let db = config.open().map_err(|error| fault_in(&error))?;
+            let db = past_the_lock(|| config.open(), is_locked).map_err(|error| fault_in(&error))?;
             let data = File::open(dir.join(DATA_FILE)).map_err(|error| fault_of(&error))?;
             let mark = match read(&db, MARK_KEY)? {
                 Some(mark) => Mark::from_bytes(&mark)?,
@@ -305,6 +305,10 @@ fn passed<'a>(count: &'a mut Option<Count>, key: &[u8]) -> Option<&'a mut Conten
 
 fn read(db: &::sled::Db, key: &[u8]) -> Result<Option<::sled::IVec>, StoreFault> {
     db.get(key).map_err(|error| fault_in(&error))
+}
+
+fn is_locked(error: &::sled::Error) -> bool {
+    matches!(error, ::sled::Error::Io(error) if error.to_string().starts_with("could not acquire lock"))
 }
 
 /// What an error of sled's means. Its words stay out, as they may quote rows.

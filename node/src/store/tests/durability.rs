@@ -180,3 +180,20 @@ fn a_store_whose_disk_is_full_says_so_and_acknowledges_nothing_more() {
         "full",
     );
 }
+
+/// As a child of this process holds it, between its start and its becoming another program.
+#[test]
+fn a_lock_that_is_held_for_a_moment_is_waited_for() {
+    for engine in ON_DISK {
+        let dir = tempfile::tempdir().unwrap();
+        let mut held = open(engine, dir.path(), false).unwrap();
+        held.commit(&put(b"key", b"value")).unwrap();
+        let holder = std::thread::spawn(move || {
+            std::thread::sleep(std::time::Duration::from_millis(150));
+            drop(held);
+        });
+        let store = open(engine, dir.path(), true).unwrap();
+        assert_eq!(store.get(b"key").unwrap().as_deref(), Some(&b"value"[..]), "{engine}");
+        holder.join().unwrap();
+    }
+}
