@@ -98,6 +98,12 @@ impl Plan {
     pub fn rounds(&self, short: usize, soak: usize) -> usize {
         self.rounds.unwrap_or(self.form.pick(short, soak))
     }
+
+    /// The engines of a family that takes one of them in its short form, and all in its long one.
+    #[must_use]
+    pub fn engines_of_its_form(&self) -> &[String] {
+        &self.engines[..self.form.pick(1.min(self.engines.len()), self.engines.len())]
+    }
 }
 
 /// What went wrong, a sentence each.

@@ -36,9 +36,8 @@ pub fn run(plan: &Plan) -> Findings {
         Form::Short => &["+3y", "-3y"],
         Form::Soak => &["+3y", "-3y", "+15y", "-60y", "+1h", "-1h", "+200y"],
     };
-    let engines = if plan.form == Form::Short { &plan.engines[..1] } else { &plan.engines[..] };
     let mut findings = Findings::new();
-    for engine in engines {
+    for engine in plan.engines_of_its_form() {
         for jump in jumps {
             for who in ["lender", "holder"] {
                 let dir = plan.dir.join(format!("clock-{engine}-{who}-{jump}"));

@@ -17,15 +17,12 @@ use allod_protocol::{
 };
 use getrandom::SysRng;
 use rand_core::UnwrapErr;
-use serde_json::json;
 
 use super::{
     Findings, Form, Plan,
     dice::Dice,
-    hostile::{Honest, PATH, RSS_MAX_BYTES, Watch, picture, raise_open_files},
+    hostile::{Honest, RSS_MAX_BYTES, Watch, lent, picture, raise_open_files},
     kill::{spoke_of_a_panic, verified},
-    pairing::pair,
-    process::Node,
     raw::{Raw, Rpc, Score, Speaks},
 };
 
@@ -44,21 +41,12 @@ const DEADLINE: Duration = Duration::from_secs(420);
 #[must_use]
 pub fn run(plan: &Plan) -> Findings {
     raise_open_files();
-    let engines = if plan.form == Form::Soak { &plan.engines[..] } else { &plan.engines[..1] };
-    engines.iter().flat_map(|engine| on(plan, engine)).collect()
+    plan.engines_of_its_form().iter().flat_map(|engine| on(plan, engine)).collect()
 }
 
 fn on(plan: &Plan, engine: &str) -> Findings {
     let dir = plan.dir.join(format!("hints-{engine}"));
-    let mut alice = Node::made(&plan.exe, &dir.join("alice"), "alice", engine);
-    let mut shop = Node::made(&plan.exe, &dir.join("shop"), "shop", engine);
-    alice.must_start();
-    shop.must_start();
-    let names = pair(&shop, &alice).expect("two running nodes pair");
-    let body = json!({ "items": [{ "path": PATH, "text": "0" }] });
-    alice.api().post("/v1/set", &body).expect("a sound node writes");
-    let body = json!({ "peer": names.acceptors, "selectors": [PATH], "purpose": "DeliveryOfGoods" });
-    alice.api().post("/v1/grants", &body).expect("a sound node lends");
+    let (mut alice, mut shop, names) = lent(plan, &dir, engine);
     let before = picture(&shop.api());
     let honest = Honest::begin(&alice.api(), &shop.api(), &names.inviters);
     let watch = Watch::begin(shop.process().expect("the node runs"));

@@ -27,7 +27,7 @@ use super::{
     dice::Dice,
     kill::{spoke_of_a_panic, verified},
     oracle::read,
-    pairing::pair,
+    pairing::{Pair, pair},
     process::{Node, rss_bytes},
     processors::Processors,
     raw::{Raw, Rpc, Score, Speaks, frame},
@@ -49,16 +49,11 @@ const TRIES_MAX: u32 = 3;
 #[must_use]
 pub fn run(plan: &Plan) -> Findings {
     raise_open_files();
-    let engines = if plan.form == Form::Soak { &plan.engines[..] } else { &plan.engines[..1] };
-    engines.iter().flat_map(|engine| on(plan, engine)).collect()
+    plan.engines_of_its_form().iter().flat_map(|engine| on(plan, engine)).collect()
 }
 
-fn on(plan: &Plan, engine: &str) -> Findings {
-    let dir = plan.dir.join(format!("hostile-{engine}"));
-    // The long form judges times: there the attackers have a processor of their own, as they would on a machine of their own. What is
-    // started from here on, nodes too, stays on the first.
-    let processors = (plan.form == Form::Soak).then(Processors::now);
-    let apart = processors.as_ref().is_some_and(|all| all.only(0));
+/// A person's and a vendor's node, paired, with one field lent that an honest caller changes.
+pub(super) fn lent(plan: &Plan, dir: &Path, engine: &str) -> (Node, Node, Pair) {
     let mut alice = Node::made(&plan.exe, &dir.join("alice"), "alice", engine);
     let mut shop = Node::made(&plan.exe, &dir.join("shop"), "shop", engine);
     alice.must_start();
@@ -68,6 +63,16 @@ fn on(plan: &Plan, engine: &str) -> Findings {
     alice.api().post("/v1/set", &body).expect("a sound node writes");
     let body = json!({ "peer": names.acceptors, "selectors": [PATH], "purpose": "DeliveryOfGoods" });
     alice.api().post("/v1/grants", &body).expect("a sound node lends");
+    (alice, shop, names)
+}
+
+fn on(plan: &Plan, engine: &str) -> Findings {
+    let dir = plan.dir.join(format!("hostile-{engine}"));
+    // The long form judges times: there the attackers have a processor of their own, as they would on a machine of their own. What is
+    // started from here on, nodes too, stays on the first.
+    let processors = (plan.form == Form::Soak).then(Processors::now);
+    let apart = processors.as_ref().is_some_and(|all| all.only(0));
+    let (mut alice, mut shop, names) = lent(plan, &dir, engine);
     let before = picture(&shop.api());
     let honest = Honest::begin(&alice.api(), &shop.api(), &names.inviters);
     let watch = Watch::begin(shop.process().expect("the node runs"));

@@ -67,7 +67,7 @@ pub fn run(plan: &Plan) -> Findings {
     drop(lab);
     match Lab::delayed(&["a", "b"], DELAY_MS, JITTER_MS) {
         Some(lab) => findings.extend(delay(plan, engine, &lab).into_iter().map(|what| format!("delay: {what}"))),
-        None => println!("network: delay left out, it takes python3 and /dev/net/tun"),
+        None => plan.left_out.note(Extent::Part, "delay takes python3 and /dev/net/tun"),
     }
     findings
 }

@@ -62,8 +62,7 @@ const REPEATERS: u64 = 3;
 #[must_use]
 pub fn run(plan: &Plan) -> Findings {
     raise_open_files();
-    let engines = if plan.form == Form::Soak { &plan.engines[..] } else { &plan.engines[..1] };
-    engines.iter().flat_map(|engine| on(plan, engine)).collect()
+    plan.engines_of_its_form().iter().flat_map(|engine| on(plan, engine)).collect()
 }
 
 fn on(plan: &Plan, engine: &str) -> Findings {

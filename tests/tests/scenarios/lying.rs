@@ -36,6 +36,19 @@ fn lent(seed: u64) -> (World, NodeId, NodeId, GrantId) {
     (world, alice, shop, grant)
 }
 
+fn asks_for_the_city(number: u8) -> Body {
+    Body::Asked(Asked {
+        ask: AskId::from_bytes([number; 16]),
+        required: vec!["contact/me/city".parse().unwrap()],
+        optional: Vec::new(),
+        purpose: purpose(),
+        reason: String::new(),
+        benefit: String::new(),
+        until: None,
+        mode: Mode::Follow,
+    })
+}
+
 fn purpose() -> Purpose {
     Purpose::parse("DeliveryOfGoods").unwrap()
 }
@@ -269,17 +282,7 @@ fn a_peer_that_is_only_pending_can_neither_lend_nor_ask_and_its_goodbye_harms_no
     world.done(shop, Command::Confirm { id: scanned.id, words: WordsAre::TheSame });
     world.settle();
     let mut evil = Evil::takes_over(&mut world, shop, alice);
-    let ask = Body::Asked(Asked {
-        ask: AskId::from_bytes([1; 16]),
-        required: vec!["contact/me/city".parse().unwrap()],
-        optional: Vec::new(),
-        purpose: purpose(),
-        reason: String::new(),
-        benefit: String::new(),
-        until: None,
-        mode: allod_protocol::command::Mode::Follow,
-    });
-    evil.writes(&mut world, &ask, None);
+    evil.writes(&mut world, &asks_for_the_city(1), None);
     evil.writes(&mut world, &Body::Closed(Closed {}), None);
     let all = 1..=evil.written(&world);
     let entries = evil.entries(&world, all);
@@ -300,17 +303,7 @@ fn a_flood_of_asks_is_bounded_and_of_kinds_unknown_is_kept_and_ignored() {
     let (mut world, alice, shop, _) = lent(209);
     let mut evil = Evil::takes_over(&mut world, shop, alice);
     for number in 0..100 {
-        let ask = Body::Asked(Asked {
-            ask: AskId::from_bytes([number; 16]),
-            required: vec!["contact/me/city".parse().unwrap()],
-            optional: Vec::new(),
-            purpose: purpose(),
-            reason: String::new(),
-            benefit: String::new(),
-            until: None,
-            mode: allod_protocol::command::Mode::Follow,
-        });
-        evil.writes(&mut world, &ask, None);
+        evil.writes(&mut world, &asks_for_the_city(number), None);
     }
     evil.writes(&mut world, &Body::Unknown { kind: 999, bytes: vec![1, 2, 3] }, None);
     let first = world.peer(alice, shop).theirs_seq + 1;
