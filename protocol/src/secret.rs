@@ -4,27 +4,27 @@ use allod_crypto::SecretKey;
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroize;
 
-/// Thirty-two secret bytes.
+/// Thirty-two secret bytes, in a place of their own: rows are moved, and lists of them grow, and either would leave a copy behind.
 #[derive(Serialize, Deserialize, PartialEq, Eq)]
-pub struct StoredKey([u8; 32]);
+pub struct StoredKey(Box<[u8; 32]>);
 
 impl StoredKey {
     /// Keeps a key for a row.
     #[must_use]
     pub fn keep(key: &SecretKey) -> Self {
-        Self(*key.expose())
+        Self(Box::new(*key.expose()))
     }
 
     /// Keeps bytes that are a key.
     #[must_use]
     pub fn from_bytes(bytes: &[u8; 32]) -> Self {
-        Self(*bytes)
+        Self(Box::new(*bytes))
     }
 
     /// The key.
     #[must_use]
     pub fn key(&self) -> SecretKey {
-        SecretKey::from_bytes(self.0)
+        SecretKey::from_bytes(*self.0)
     }
 
     /// Its bytes, for what is no symmetric key: seeds and chain values.
@@ -36,7 +36,7 @@ impl StoredKey {
     /// Another copy, where a row is written again.
     #[must_use]
     pub fn duplicate(&self) -> Self {
-        Self(self.0)
+        Self(Box::new(*self.0))
     }
 }
 
