@@ -7,11 +7,14 @@
 use std::{
     fs,
     os::unix::fs::{MetadataExt, PermissionsExt, chown},
-    path::{Path, PathBuf},
+    path::Path,
     process::{Command, Stdio},
 };
 
-use allod_tests::real::{is_root, process::Node};
+use allod_tests::{
+    process::canary,
+    real::{is_root, process::Node},
+};
 use serde_json::json;
 
 use super::binary::{Two, binary, until};
@@ -51,19 +54,6 @@ fn forms() -> Vec<Vec<u8>> {
 /// How often any form of the word stands in these bytes.
 fn hits(bytes: &[u8]) -> usize {
     forms().iter().map(|form| bytes.windows(form.len()).filter(|window| window == form).count()).sum()
-}
-
-fn files(directory: &Path) -> Vec<PathBuf> {
-    let mut found = Vec::new();
-    for entry in fs::read_dir(directory).expect("a directory reads").flatten() {
-        let kind = entry.file_type().expect("a file has a type");
-        if kind.is_dir() {
-            found.extend(files(&entry.path()));
-        } else if kind.is_file() {
-            found.push(entry.path());
-        }
-    }
-    found
 }
 
 #[test]
@@ -163,8 +153,10 @@ fn a_thousand_canaries_stand_in_no_file_frame_log_argument_or_variable() {
             let core = limits.lines().find(|line| line.starts_with("Max core file size")).expect("a limit of cores");
             let numbers: Vec<&str> = core.split_whitespace().filter(|word| word.parse::<u64>().is_ok()).collect();
             assert_eq!(numbers, ["0", "0"], "a core would be written: {core}");
-            for file in files(&node.home) {
-                scan(&format!("{} of a running node", file.display()), &fs::read(&file).expect("a file reads"));
+            let files = canary::files(&node.home);
+            assert!(files.iter().any(|(path, _)| path.ends_with("vault")), "{engine}: no vault among the files");
+            for (file, bytes) in files {
+                scan(&format!("{} of a running node", file.display()), &bytes);
             }
         }
         what_root_finds_in_memory(&two.ana, place.path());
@@ -182,8 +174,8 @@ fn a_thousand_canaries_stand_in_no_file_frame_log_argument_or_variable() {
             scan("the log", said.as_bytes());
         }
         // Also what stands beside the homes: logs, temporary files.
-        for file in files(place.path()).into_iter().filter(|file| *file != capture) {
-            scan(&file.display().to_string(), &fs::read(&file).expect("a file reads"));
+        for (file, bytes) in canary::files(place.path()).into_iter().filter(|(file, _)| *file != capture) {
+            scan(&file.display().to_string(), &bytes);
         }
         match ear {
             None => println!("{engine}: traffic not recorded: tcpdump is not there or may not listen"),
@@ -241,7 +233,11 @@ fn another_user_gets_nothing_and_not_even_root_is_taken_for_the_owner() {
     fs::copy(binary(), &exe).expect("a copy that others may run");
     let mut node = Node::made(&exe, &place.path().join("home"), "ana", "sled");
     let home = node.home.clone();
-    for path in files(&home).into_iter().chain([home.clone(), home.join("store"), home.join("log")]) {
+    for path in canary::files(&home).into_iter().map(|(path, _)| path).chain([
+        home.clone(),
+        home.join("store"),
+        home.join("log"),
+    ]) {
         chown(path, Some(OWNER), Some(OWNER)).expect("root may");
     }
     let owner = format!("--reuid={OWNER}");

@@ -8,7 +8,7 @@ use std::{
 
 use allod_crypto::Vault;
 use allod_protocol::table::Table;
-use allod_tests::process::{Engine, Node, Outcome, World, memory::Memory, pair, raw_store::opened, until};
+use allod_tests::process::{Engine, Node, Outcome, World, canary, memory::Memory, pair, raw_store::opened, until};
 use serde_json::Value;
 
 on_both_engines![
@@ -54,16 +54,8 @@ fn refused_start(node: &Node) -> (i32, Value) {
 
 /// Every file below a directory with its content, except the lock.
 fn content(directory: &Path) -> Vec<(PathBuf, Vec<u8>)> {
-    let mut all = Vec::new();
-    for entry in fs::read_dir(directory).unwrap() {
-        let path = entry.unwrap().path();
-        if path.is_dir() {
-            all.extend(content(&path));
-        } else if path.is_file() && path.file_name().is_some_and(|name| name != "lock") {
-            let bytes = fs::read(&path).unwrap();
-            all.push((path, bytes));
-        }
-    }
+    let mut all = canary::files(directory);
+    all.retain(|(path, _)| path.file_name().is_some_and(|name| name != "lock"));
     all.sort();
     all
 }
