@@ -15,6 +15,7 @@ use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot};
 
+mod addresses;
 mod admission;
 pub mod backoff;
 mod behaviour;
@@ -27,6 +28,7 @@ mod gossip;
 pub mod limits;
 mod links;
 mod outbox;
+mod streams;
 #[cfg(test)]
 mod tests;
 

@@ -1,4 +1,4 @@
-//! Who may connect: the counts of pending and established connections.
+//! Who may connect: the counts of pending and established connections, and how often.
 //!
 //! In place of libp2p's own `connection_limits`, for two reasons. It keeps an entry for every peer id it ever saw, and
 //! ours are thrown away at each start, so strangers could fill the memory one key at a time. And a peer that it lets
@@ -11,6 +11,7 @@ use std::collections::{HashMap, HashSet};
 use std::convert::Infallible;
 use std::fmt;
 use std::task::{Context, Poll};
+use std::time::Instant;
 
 use libp2p::core::Endpoint;
 use libp2p::core::transport::PortUse;
@@ -20,7 +21,9 @@ use libp2p::swarm::{
 };
 use libp2p::{Multiaddr, PeerId};
 
+use super::addresses::{Addresses, Pace, Place};
 use super::limits;
+use super::streams::Doors;
 
 /// Which count was full.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,6 +35,8 @@ pub(super) enum Full {
     StrangersAll,
     All,
     PerPeer,
+    PerAddress,
+    TooOften,
 }
 
 impl fmt::Display for Full {
@@ -44,6 +49,8 @@ impl fmt::Display for Full {
             Self::StrangersAll => "too many strangers",
             Self::All => "too many connections",
             Self::PerPeer => "too many connections to one peer",
+            Self::PerAddress => "too many strangers from one address",
+            Self::TooOften => "strangers connect too often",
         })
     }
 }
@@ -60,6 +67,13 @@ pub(super) struct Seats {
     pub(super) strangers_all: usize,
     pub(super) all: usize,
     pub(super) per_peer: usize,
+    pub(super) per_address: usize,
+    /// Connections of one address.
+    pub(super) address: Pace,
+    /// Connections of all strangers.
+    pub(super) newcomers: Pace,
+    /// Streams on a stranger's connection.
+    pub(super) streams: Pace,
 }
 
 impl Default for Seats {
@@ -72,7 +86,21 @@ impl Default for Seats {
             strangers_all: limits::STRANGERS_ALL,
             all: limits::CONNECTIONS_ALL,
             per_peer: limits::CONNECTIONS_PER_PEER,
+            per_address: limits::STRANGERS_PER_ADDRESS,
+            address: Pace {
+                burst: limits::ADDRESS_CONNECTIONS_BURST,
+                per_second: limits::ADDRESS_CONNECTIONS_PER_SECOND,
+            },
+            newcomers: Pace { burst: limits::NEWCOMERS_BURST, per_second: limits::NEWCOMERS_PER_SECOND },
+            streams: Pace { burst: limits::STRANGER_STREAMS_BURST, per_second: limits::STRANGER_STREAMS_PER_SECOND },
         }
+    }
+}
+
+impl Seats {
+    /// What connections and their admission share.
+    pub(super) fn doors(&self, now: Instant) -> Doors {
+        Doors::new(self.streams, Addresses::new(self.address, self.newcomers, now))
     }
 }
 
@@ -82,38 +110,70 @@ enum Opener {
     We,
 }
 
+struct Connection {
+    opener: Opener,
+    place: Option<Place>,
+    /// It was taken off its address's connections and not put back.
+    drawn: bool,
+}
+
 #[derive(Default)]
 struct Peer {
-    connections: HashMap<ConnectionId, Opener>,
+    connections: HashMap<ConnectionId, Connection>,
     protected: bool,
+}
+
+impl Peer {
+    /// A peer's connections are no stranger's.
+    fn put_back(&mut self, doors: &Doors) {
+        for connection in self.connections.values_mut().filter(|connection| connection.drawn) {
+            connection.drawn = false;
+            if let Some(place) = connection.place {
+                doors.addresses(|addresses| addresses.put_back(place));
+            }
+        }
+    }
 }
 
 /// Counts connections and refuses those over a limit.
 pub(super) struct Admission {
     seats: Seats,
+    doors: Doors,
     pending_in: HashSet<ConnectionId>,
     pending_out: HashSet<ConnectionId>,
     peers: HashMap<PeerId, Peer>,
 }
 
 impl Admission {
-    pub(super) fn new(seats: Seats) -> Self {
-        Self { seats, pending_in: HashSet::new(), pending_out: HashSet::new(), peers: HashMap::new() }
+    pub(super) fn new(seats: Seats, doors: Doors) -> Self {
+        Self { seats, doors, pending_in: HashSet::new(), pending_out: HashSet::new(), peers: HashMap::new() }
     }
 
     /// Takes a connected peer out of the strangers' count, or puts it back. Ends with its last connection.
     pub(super) fn protect(&mut self, peer: &PeerId, protected: bool) {
-        if let Some(peer) = self.peers.get_mut(peer) {
-            peer.protected = protected;
+        if let Some(known) = self.peers.get_mut(peer) {
+            known.protected = protected;
+            self.doors.set_proven(*peer, protected);
+            if protected {
+                known.put_back(&self.doors);
+            }
         }
     }
 
-    fn strangers(&self, opener: Opener) -> usize {
-        let of = |peer: &Peer| peer.connections.values().filter(|&&one| one == opener).count();
+    /// A connected stranger broke the rules: where it came from pays.
+    pub(super) fn fine(&self, peer: &PeerId) {
+        let connections = self.peers.get(peer).into_iter().flat_map(|peer| peer.connections.values());
+        if let Some(place) = connections.filter_map(|connection| connection.place).next() {
+            self.doors.addresses(|addresses| addresses.fine(place, Instant::now()));
+        }
+    }
+
+    fn strangers(&self, fits: impl Fn(&Connection) -> bool) -> usize {
+        let of = |peer: &Peer| peer.connections.values().filter(|one| fits(one)).count();
         self.peers.values().filter(|peer| !peer.protected).map(of).sum()
     }
 
-    fn seat(&self, peer: &PeerId, opener: Opener) -> Result<(), Full> {
+    fn seat(&self, peer: &PeerId, opener: Opener, place: Option<Place>) -> Result<(), Full> {
         let known = self.peers.get(peer);
         let free = |taken: usize, seats: usize, full: Full| if taken < seats { Ok(()) } else { Err(full) };
         free(known.map_or(0, |peer| peer.connections.len()), self.seats.per_peer, Full::PerPeer)?;
@@ -121,9 +181,14 @@ impl Admission {
         if known.is_some_and(|peer| peer.protected) {
             return Ok(());
         }
-        let (theirs, ours) = (self.strangers(Opener::They), self.strangers(Opener::We));
+        let of = |opener| self.strangers(|one| one.opener == opener);
+        let (theirs, ours) = (of(Opener::They), of(Opener::We));
         match opener {
-            Opener::They => free(theirs, self.seats.strangers_in, Full::StrangersIn)?,
+            Opener::They => {
+                free(theirs, self.seats.strangers_in, Full::StrangersIn)?;
+                let there = self.strangers(|one| one.opener == Opener::They && place.is_some() && one.place == place);
+                free(there, self.seats.per_address, Full::PerAddress)?;
+            }
             Opener::We => free(ours, self.seats.strangers_out, Full::StrangersOut)?,
         }
         free(theirs + ours, self.seats.strangers_all, Full::StrangersAll)
@@ -138,10 +203,14 @@ impl NetworkBehaviour for Admission {
         &mut self,
         id: ConnectionId,
         _: &Multiaddr,
-        _: &Multiaddr,
+        remote: &Multiaddr,
     ) -> Result<(), ConnectionDenied> {
         if self.pending_in.len() >= self.seats.pending_in {
             return Err(ConnectionDenied::new(Full::PendingIn));
+        }
+        let now = Instant::now();
+        if Place::of(remote).is_some_and(|place| !self.doors.addresses(|addresses| addresses.admit(place, now))) {
+            return Err(ConnectionDenied::new(Full::TooOften));
         }
         self.pending_in.insert(id);
         Ok(())
@@ -152,10 +221,10 @@ impl NetworkBehaviour for Admission {
         id: ConnectionId,
         peer: PeerId,
         _: &Multiaddr,
-        _: &Multiaddr,
+        remote: &Multiaddr,
     ) -> Result<THandler<Self>, ConnectionDenied> {
         self.pending_in.remove(&id);
-        self.seat(&peer, Opener::They).map_err(ConnectionDenied::new)?;
+        self.seat(&peer, Opener::They, Place::of(remote)).map_err(ConnectionDenied::new)?;
         Ok(dummy::ConnectionHandler)
     }
 
@@ -182,21 +251,27 @@ impl NetworkBehaviour for Admission {
         _: PortUse,
     ) -> Result<THandler<Self>, ConnectionDenied> {
         self.pending_out.remove(&id);
-        self.seat(&peer, Opener::We).map_err(ConnectionDenied::new)?;
+        self.seat(&peer, Opener::We, None).map_err(ConnectionDenied::new)?;
         Ok(dummy::ConnectionHandler)
     }
 
     fn on_swarm_event(&mut self, event: FromSwarm<'_>) {
         match event {
             FromSwarm::ConnectionEstablished(established) => {
-                let opener = if established.endpoint.is_dialer() { Opener::We } else { Opener::They };
+                let drawn = established.endpoint.is_listener();
+                let opener = if drawn { Opener::They } else { Opener::We };
+                let place = Place::of(established.endpoint.get_remote_address());
                 let peer = self.peers.entry(established.peer_id).or_default();
-                peer.connections.insert(established.connection_id, opener);
+                peer.connections.insert(established.connection_id, Connection { opener, place, drawn });
+                if peer.protected {
+                    peer.put_back(&self.doors);
+                }
             }
             FromSwarm::ConnectionClosed(closed) => {
                 if let Some(peer) = self.peers.get_mut(&closed.peer_id) {
                     peer.connections.remove(&closed.connection_id);
                     if peer.connections.is_empty() {
+                        self.doors.set_proven(closed.peer_id, false);
                         self.peers.remove(&closed.peer_id);
                     }
                 }

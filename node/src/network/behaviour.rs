@@ -3,6 +3,10 @@
 //! Admission and memory come first in the struct: libp2p asks the fields in order, and a connection that is refused
 //! must be refused before the others allocate for it.
 
+use std::time::Instant;
+
+use libp2p::core::Transport;
+use libp2p::core::upgrade::Version;
 use libp2p::identity::Keypair;
 use libp2p::swarm::NetworkBehaviour;
 use libp2p::{Swarm, SwarmBuilder, identify, memory_connection_limits, noise, ping, quic, tcp, yamux};
@@ -41,7 +45,12 @@ const SESSION_BOUNDS: FrameBounds = FrameBounds {
 };
 
 impl Behaviour {
-    fn new(key: &Keypair, config: &NetworkConfig, seats: Seats, subscribed: EverSubscribed) -> Result<Self, String> {
+    fn new(
+        key: &Keypair,
+        config: &NetworkConfig,
+        admission: Admission,
+        subscribed: EverSubscribed,
+    ) -> Result<Self, String> {
         let pacing = &config.pacing;
         let identify = identify::Config::new("/allod/1".into(), key.public())
             .with_agent_version("allod".into())
@@ -50,7 +59,7 @@ impl Behaviour {
         let ping = ping::Config::new().with_interval(pacing.ping_interval).with_timeout(pacing.ping_timeout);
         let exchanges = |name, bounds, streams| Exchanges::new(name, bounds, streams, pacing.request_timeout);
         Ok(Self {
-            admission: Admission::new(seats),
+            admission,
             memory: memory_connection_limits::Behaviour::with_max_bytes(config.memory_max_bytes),
             identify: identify::Behaviour::new(identify),
             ping: ping::Behaviour::new(ping),
@@ -68,17 +77,29 @@ pub(super) fn swarm(
     subscribed: EverSubscribed,
 ) -> Result<Swarm<Behaviour>, String> {
     let text = |error: &dyn std::fmt::Display| error.to_string();
+    let doors = seats.doors(Instant::now());
+    let (tcp_doors, quic_doors) = (doors.clone(), doors.clone());
     let swarm = SwarmBuilder::with_new_identity()
         .with_tokio()
-        .with_tcp(tcp::Config::default(), noise::Config::new, || {
+        .with_other_transport(|key| {
             let mut yamux = yamux::Config::default();
             yamux.set_max_num_streams(limits::YAMUX_STREAMS);
-            yamux
+            let transport = tcp::tokio::Transport::new(tcp::Config::default())
+                .upgrade(Version::V1Lazy)
+                .authenticate(noise::Config::new(key)?)
+                .multiplex(yamux)
+                .map(move |(peer, muxer), point| (peer, tcp_doors.counted(muxer, peer, &point)));
+            Ok::<_, Box<dyn std::error::Error + Send + Sync>>(transport)
         })
         .map_err(|error| text(&error))?
-        .with_quic_config(bounded_quic)
+        .with_other_transport(|key| {
+            quic::tokio::Transport::new(bounded_quic(quic::Config::new(key)))
+                .map(move |(peer, muxer), point| (peer, quic_doors.counted(muxer, peer, &point)))
+        })
+        .map_err(|error| text(&error))?
         .with_behaviour(|key| {
-            Behaviour::new(key, config, seats, subscribed).map_err(Box::<dyn std::error::Error + Send + Sync>::from)
+            Behaviour::new(key, config, Admission::new(seats, doors), subscribed)
+                .map_err(Box::<dyn std::error::Error + Send + Sync>::from)
         })
         .map_err(|error| text(&error))?
         .with_swarm_config(|swarm| {

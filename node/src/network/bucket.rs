@@ -18,14 +18,18 @@ impl Bucket {
         Self { burst, per_second, tokens: f64::from(burst), asked: now, overdrawn: 0 }
     }
 
-    /// Takes a token, or counts one that was not there.
-    pub(super) fn take(&mut self, now: Instant) -> bool {
+    fn refill(&mut self, now: Instant) {
         let elapsed = now.saturating_duration_since(self.asked);
         self.asked = self.asked.max(now);
         self.tokens = (self.tokens + elapsed.as_secs_f64() * f64::from(self.per_second)).min(f64::from(self.burst));
         if self.tokens >= f64::from(self.burst) {
             self.overdrawn = 0;
         }
+    }
+
+    /// Takes a token, or counts one that was not there.
+    pub(super) fn take(&mut self, now: Instant) -> bool {
+        self.refill(now);
         if self.tokens < 1.0 {
             self.overdrawn = self.overdrawn.saturating_add(1);
             return false;
@@ -37,6 +41,29 @@ impl Bucket {
     /// Tokens asked for in vain since the bucket was last full.
     pub(super) const fn overdrawn(&self) -> u32 {
         self.overdrawn
+    }
+
+    /// Puts back a token that was taken.
+    pub(super) fn put_back(&mut self) {
+        self.tokens = (self.tokens + 1.0).min(f64::from(self.burst));
+    }
+
+    /// Takes more than there may be: what is missing has to come in again first. Fines do not add up below nothing.
+    pub(super) fn fine(&mut self, tokens: u32, now: Instant) {
+        self.refill(now);
+        let tokens = f64::from(tokens);
+        self.tokens = (self.tokens - tokens).max(1.0 - tokens);
+    }
+
+    /// Whether it is as a new one.
+    pub(super) fn is_full(&mut self, now: Instant) -> bool {
+        self.refill(now);
+        self.tokens >= f64::from(self.burst)
+    }
+
+    /// What was in it when it was last asked.
+    pub(super) const fn tokens(&self) -> f64 {
+        self.tokens
     }
 
     /// Forgets what was asked in vain.

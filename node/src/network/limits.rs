@@ -60,6 +60,24 @@ pub const PENDING_IN: usize = 32;
 pub const PENDING_OUT: usize = 32;
 /// Connections of strangers that they opened. Protected peers do not count.
 pub const STRANGERS_IN: usize = 128;
+/// Of those, connections from one address: whoever has one address does not fill all seats.
+pub const STRANGERS_PER_ADDRESS: usize = 32;
+/// Connections that strangers of one address (IPv4, or the /64 of IPv6) may open at once. One that is proven is put back.
+pub const ADDRESS_CONNECTIONS_BURST: u32 = 64;
+/// Connections per second and address after the burst.
+pub const ADDRESS_CONNECTIONS_PER_SECOND: u32 = 4;
+/// Connections that a broken rule costs the address: from a full bucket nothing, from an empty one 16 s.
+pub const ADDRESS_FINE: u32 = 64;
+/// Addresses whose buckets are kept in mind.
+pub const ADDRESSES_KNOWN: usize = 4096;
+/// Connections that strangers of all addresses together may open at once. One that is proven is put back.
+pub const NEWCOMERS_BURST: u32 = 256;
+/// Connections per second of all strangers after the burst: a handshake and a burst of streams each, a fifth of a processor.
+pub const NEWCOMERS_PER_SECOND: u32 = 32;
+/// Streams that a stranger may open at once: its requests, gossip, and libp2p's own.
+pub const STRANGER_STREAMS_BURST: u32 = 64;
+/// Streams per second that a stranger may open after the burst.
+pub const STRANGER_STREAMS_PER_SECOND: u32 = 8;
 /// Connections of strangers that we opened.
 pub const STRANGERS_OUT: usize = 128;
 /// Connections of strangers in all.
@@ -145,6 +163,15 @@ pub const TABLE: &[Limit] = table! {
     CONNECT_TIMEOUT ["ms"] "DialFailed(Unreachable)": "a_peer_that_accepts_and_never_speaks_is_unreachable_after_the_deadline";
     MEMORY_MAX_BYTES ["bytes"] "no connection is taken or made": "a_process_over_its_memory_neither_takes_a_connection_nor_makes_one";
     STRANGERS_IN ["connections"] "established, then closed": "a_node_full_of_strangers_closes_the_next_and_takes_a_new_one_when_one_is_proven";
+    ADDRESS_CONNECTIONS_BURST ["connections"] "cut": "an_address_has_a_burst_of_connections_and_then_so_many_a_second";
+    ADDRESS_CONNECTIONS_PER_SECOND ["connections/s"] "cut": "an_address_has_a_burst_of_connections_and_then_so_many_a_second";
+    ADDRESS_FINE ["connections"] "cut": "an_address_that_was_fined_waits_and_others_do_not";
+    ADDRESSES_KNOWN ["addresses"] "the one nearest to a new one is forgotten": "the_number_of_addresses_kept_in_mind_ends_and_the_fined_stay";
+    NEWCOMERS_BURST ["connections"] "cut": "strangers_from_everywhere_have_a_pace_together";
+    NEWCOMERS_PER_SECOND ["connections/s"] "cut": "strangers_from_everywhere_have_a_pace_together";
+    STRANGERS_PER_ADDRESS ["connections"] "established, then closed": "strangers_of_one_address_do_not_take_all_seats";
+    STRANGER_STREAMS_BURST ["streams"] "the connection ends, a fine": "a_stranger_with_too_many_streams_is_cut_and_its_address_waits";
+    STRANGER_STREAMS_PER_SECOND ["streams/s"] "the connection ends, a fine": "a_stranger_with_too_many_streams_is_cut_and_its_address_waits";
     STRANGERS_OUT ["connections"] "DialFailed(Busy)": "we_open_no_more_links_to_strangers_than_the_limit_and_no_more_in_all";
     STRANGERS_ALL ["connections"] "established, then closed": "we_open_no_more_links_to_strangers_than_the_limit_and_no_more_in_all";
     CONNECTIONS_ALL ["connections"] "established, then closed": "proven_peers_too_have_an_end";
@@ -195,6 +222,12 @@ const _: () = {
     // Both windows fit into the streams, and the streams stay below the cap over which yamux ends a connection.
     assert!(WINDOW_REQUESTS + WINDOW_EXCHANGES <= SESSION_STREAMS);
     assert!(SESSION_STREAMS + PAIR_STREAMS + NEGOTIATING_STREAMS < YAMUX_STREAMS);
+    // A stranger's requests find streams, and a fine is paid off.
+    assert!(
+        STRANGER_STREAMS_BURST as usize >= STRANGER_REQUESTS_BURST as usize + 16
+            && STRANGERS_PER_ADDRESS < STRANGERS_IN
+    );
+    assert!(ADDRESS_FINE >= ADDRESS_CONNECTIONS_BURST && STRANGERS_PER_ADDRESS <= ADDRESS_CONNECTIONS_BURST as usize);
     // A frame at its cap finds room, so that none waits for ever.
     assert!(SESSION_FRAME_MAX_BYTES <= STRANGER_BUDGET_BYTES && PAIR_FRAME_MAX_BYTES <= PAIR_OWN_BYTES);
     assert!(HINT_BYTES + 64 <= HINT_ENCODED_MAX_BYTES && HINT_ENCODED_MAX_BYTES < GOSSIP_RPC_MAX_BYTES);
@@ -208,6 +241,7 @@ mod tests {
     use super::*;
 
     const SOURCES: &[&str] = &[
+        include_str!("addresses.rs"),
         include_str!("behaviour.rs"),
         include_str!("codec.rs"),
         include_str!("dialling.rs"),

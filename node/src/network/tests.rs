@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot};
 
+use super::addresses::Pace;
 use super::admission::Seats;
 use super::*;
 
@@ -39,6 +40,12 @@ fn in_company(config: NetworkConfig) -> NetworkConfig {
     NetworkConfig { memory_max_bytes: if shared { 1 << 40 } else { config.memory_max_bytes }, ..config }
 }
 
+/// All of a test's peers have one address, as a crowd from everywhere does not.
+fn from_everywhere() -> Seats {
+    let endless = Pace { burst: u32::MAX, per_second: 0 };
+    Seats { per_address: usize::MAX, address: endless, newcomers: endless, streams: endless, ..Seats::default() }
+}
+
 impl Node {
     async fn start(config: NetworkConfig) -> Self {
         Self::seated(config, Seats::default()).await
@@ -63,6 +70,11 @@ impl Node {
     async fn listening(addresses: &[&str]) -> Self {
         let listen = addresses.iter().map(|&address| address.to_owned()).collect();
         Self::start(NetworkConfig { listen, ..NetworkConfig::default() }).await
+    }
+
+    async fn for_everybody() -> Self {
+        let config = NetworkConfig { listen: vec![TCP.to_owned()], ..NetworkConfig::default() };
+        Self::seated(config, from_everywhere()).await
     }
 
     async fn carrier(address: &str) -> Self {
@@ -124,6 +136,11 @@ impl Node {
 
     async fn protect(&self, link: Link) {
         self.send(NetworkCommand::Protect { link, protected: true }).await;
+    }
+
+    /// Waits until the driver has done what was sent before.
+    async fn settled(&mut self) {
+        assert_eq!(self.dial(&[]).await, Err(DialFailure::NoAddress));
     }
 
     async fn request(&mut self, link: Link, channel: Channel, bytes: Vec<u8>) -> Errand {

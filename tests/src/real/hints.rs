@@ -23,7 +23,7 @@ use super::{
     dice::Dice,
     hostile::{Honest, RSS_MAX_BYTES, Watch, lent, picture, raise_open_files},
     kill::{spoke_of_a_panic, verified},
-    raw::{Raw, Rpc, Score, Speaks},
+    raw::{Raw, Rpc, Score, Speaks, own_address},
 };
 
 /// Peers that send them.
@@ -62,7 +62,8 @@ fn on(plan: &Plan, engine: &str) -> Findings {
     let score = Arc::new(Score::default());
     let sent = runtime.block_on(async {
         let address = format!("/ip4/127.0.0.1/tcp/{}", shop.port());
-        let senders: Vec<Raw> = (0..SENDERS).map(|_| Raw::at(&address, Arc::clone(&score))).collect();
+        let senders: Vec<Raw> =
+            (0..SENDERS).map(|number| Raw::at(&address, own_address(number), Arc::clone(&score))).collect();
         tokio::task::block_in_place(|| flood(&senders, &score, wanted, &mut Dice::seeded(plan.seed).split(71)))
     });
     let (under, took) = (honest.take(), began.elapsed());

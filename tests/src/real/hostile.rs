@@ -8,7 +8,7 @@
 
 use std::{
     io::{Read, Write},
-    net::{SocketAddr, TcpStream, UdpSocket},
+    net::{Ipv4Addr, SocketAddr, TcpStream, UdpSocket},
     os::unix::net::UnixStream,
     path::Path,
     sync::{
@@ -30,7 +30,7 @@ use super::{
     pairing::{Pair, pair},
     process::{Node, rss_bytes},
     processors::Processors,
-    raw::{Raw, Rpc, Score, Speaks, frame},
+    raw::{Asker, Raw, Rpc, Score, Speaks, connect_from, frame, own_address},
 };
 
 /// Resident memory of a node under attack. Bytes.
@@ -86,11 +86,11 @@ fn on(plan: &Plan, engine: &str) -> Findings {
     let runtime = runtime.expect("a runtime can be made");
     let mut findings = Findings::new();
     let target = Target { shop: &shop, seed: plan.seed, lasts, form: plan.form };
-    for (attack_name, attack) in ATTACKS {
+    for (attack_name, attack, sources) in ATTACKS {
         let name = format!("{engine}, {attack_name}");
         honest.take();
         watch.reset();
-        let done = runtime.block_on(async { tokio::task::block_in_place(|| attack(&target)) });
+        let done = runtime.block_on(async { tokio::task::block_in_place(|| attack(&target, *sources)) });
         let under = honest.take();
         let began = Instant::now();
         let recovered = honest.recovers(&calm, plan.form);
@@ -168,35 +168,60 @@ impl Target<'_> {
         format!("/ip4/127.0.0.1/tcp/{}", self.shop.port())
     }
 
-    fn raws(&self, count: usize) -> (Vec<Raw>, Arc<Score>) {
+    fn raws(&self, count: usize, sources: Sources) -> (Vec<Raw>, Arc<Score>) {
         let score = Arc::new(Score::default());
-        ((0..count).map(|_| Raw::at(&self.address(), Arc::clone(&score))).collect(), score)
+        let raw = |number| Raw::at(&self.address(), sources.of(number), Arc::clone(&score));
+        ((0..count).map(raw).collect(), score)
     }
 }
 
-type Attack = fn(&Target<'_>) -> String;
+/// Where attackers are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Sources {
+    /// All have one address, which is that of the honest too.
+    One,
+    /// Each has one of its own.
+    Many,
+}
 
-const ATTACKS: &[(&str, Attack)] = &[
-    ("connections", connections),
-    ("datagrams", datagrams),
-    ("streams", streams),
-    ("frames", frames),
-    ("gossip", gossip),
-    ("gossip's control messages", gossip_control),
-    ("slow callers", slow_callers),
+impl Sources {
+    fn of(self, number: usize) -> Ipv4Addr {
+        if self == Self::One { Ipv4Addr::LOCALHOST } else { own_address(number) }
+    }
+}
+
+type Attack = fn(&Target<'_>, Sources) -> String;
+
+const ATTACKS: &[(&str, Attack, Sources)] = &[
+    ("connections", connections, Sources::One),
+    ("connections from everywhere", connections, Sources::Many),
+    ("handshakes", handshakes, Sources::One),
+    ("handshakes from everywhere", handshakes, Sources::Many),
+    ("datagrams", datagrams, Sources::One),
+    ("streams", streams, Sources::One),
+    ("streams from everywhere", streams, Sources::Many),
+    ("frames", frames, Sources::One),
+    ("frames from everywhere", frames, Sources::Many),
+    ("gossip from everywhere", gossip, Sources::Many),
+    ("gossip's control messages from everywhere", gossip_control, Sources::Many),
+    ("slow callers", slow_callers, Sources::One),
 ];
 
 /// Ten thousand, with four kinds of first words; as many as the node leaves open stay open.
-fn connections(target: &Target<'_>) -> String {
+fn connections(target: &Target<'_>, sources: Sources) -> String {
     let count = target.form.pick(2_500, 10_000);
     let mut dice = Dice::seeded(target.seed).split(31);
-    let mut open = Vec::new();
+    let mut open: Vec<TcpStream> = Vec::new();
     let mut refused = 0;
+    let runtime = tokio::runtime::Handle::current();
     for number in 0..count {
-        let Ok(mut stream) = TcpStream::connect_timeout(&target.tcp(), Duration::from_secs(5)) else {
+        let connected = tokio::time::timeout(Duration::from_secs(5), connect_from(sources.of(number), target.tcp()));
+        let Ok(Ok(stream)) = runtime.block_on(connected) else {
             refused += 1;
             continue;
         };
+        let mut stream = stream.into_std().expect("a socket of the runtime is one of the system");
+        let _ = stream.set_nonblocking(false);
         let _ = stream.set_write_timeout(Some(Duration::from_millis(200)));
         let _ = match number % 5 {
             0 => Ok(()),
@@ -223,8 +248,35 @@ fn connections(target: &Target<'_>) -> String {
     format!("{opened} opened, {refused} refused, {} still open at the end", open.len())
 }
 
+/// Peers that shake hands, say nothing and come again.
+fn handshakes(target: &Target<'_>, sources: Sources) -> String {
+    let (until, done) = (Instant::now() + target.lasts, Arc::new(AtomicU64::new(0)));
+    let (tried, address) = (Arc::new(AtomicU64::new(0)), target.address());
+    let all: Vec<_> = (0..target.form.pick(16, 64))
+        .map(|first| {
+            let (done, tried, address) = (Arc::clone(&done), Arc::clone(&tried), address.clone());
+            tokio::spawn(async move {
+                // Each time from another address, where there are many.
+                let mut number = first;
+                while Instant::now() < until {
+                    let asker = Asker::connected(&address, sources.of(number), Duration::from_secs(5)).await;
+                    tried.fetch_add(1, Relaxed);
+                    done.fetch_add(u64::from(asker.is_some()), Relaxed);
+                    number += 64;
+                    tokio::time::sleep(Duration::from_millis(2)).await;
+                }
+            })
+        })
+        .collect();
+    let runtime = tokio::runtime::Handle::current();
+    for one in all {
+        let _ = runtime.block_on(one);
+    }
+    format!("{} handshakes of {} tried", done.load(Relaxed), tried.load(Relaxed))
+}
+
 /// Junk to the QUIC port: noise, and noise with the first bytes of a handshake.
-fn datagrams(target: &Target<'_>) -> String {
+fn datagrams(target: &Target<'_>, _: Sources) -> String {
     let mut dice = Dice::seeded(target.seed).split(32);
     let socket = UdpSocket::bind(("127.0.0.1", 0)).expect("a socket can be bound");
     let mut sent = 0u64;
@@ -246,8 +298,8 @@ fn datagrams(target: &Target<'_>) -> String {
 }
 
 /// Peers that open streams and leave them: nothing said, lengths announced up to 4 GiB, a part of a frame.
-fn streams(target: &Target<'_>) -> String {
-    let (raws, score) = target.raws(target.form.pick(24, 150));
+fn streams(target: &Target<'_>, sources: Sources) -> String {
+    let (raws, score) = target.raws(target.form.pick(24, 150), sources);
     let mut dice = Dice::seeded(target.seed).split(33);
     let until = Instant::now() + target.lasts;
     while Instant::now() < until {
@@ -269,8 +321,8 @@ fn streams(target: &Target<'_>) -> String {
 }
 
 /// Whole frames of junk on both protocols, of all lengths, and a frame of the largest length now and then.
-fn frames(target: &Target<'_>) -> String {
-    let (raws, score) = target.raws(target.form.pick(24, 150));
+fn frames(target: &Target<'_>, sources: Sources) -> String {
+    let (raws, score) = target.raws(target.form.pick(24, 150), sources);
     let mut dice = Dice::seeded(target.seed).split(34);
     let until = Instant::now() + target.lasts;
     while Instant::now() < until {
@@ -292,8 +344,8 @@ fn frames(target: &Target<'_>) -> String {
 }
 
 /// Ten thousand hints a second, of the right length in the right topics, all different, and some of wrong ones.
-fn gossip(target: &Target<'_>) -> String {
-    let (raws, score) = target.raws(10);
+fn gossip(target: &Target<'_>, sources: Sources) -> String {
+    let (raws, score) = target.raws(10, sources);
     let mut dice = Dice::seeded(target.seed).split(35);
     let (mut hints, began) = (0u64, Instant::now());
     while began.elapsed() < target.lasts {
@@ -318,8 +370,8 @@ fn gossip(target: &Target<'_>) -> String {
 }
 
 /// Control messages that mean harm: endless backoffs, topics that nobody has, ids by the thousand.
-fn gossip_control(target: &Target<'_>) -> String {
-    let (raws, score) = target.raws(10);
+fn gossip_control(target: &Target<'_>, sources: Sources) -> String {
+    let (raws, score) = target.raws(10, sources);
     let mut dice = Dice::seeded(target.seed).split(36);
     let until = Instant::now() + target.lasts;
     while Instant::now() < until {
@@ -344,7 +396,7 @@ fn gossip_control(target: &Target<'_>) -> String {
 }
 
 /// A thousand callers of the control socket, each with one byte now and then.
-fn slow_callers(target: &Target<'_>) -> String {
+fn slow_callers(target: &Target<'_>, _: Sources) -> String {
     let count = target.form.pick(300, 1_000);
     let socket = target.shop.api();
     let mut open: Vec<(UnixStream, usize)> = Vec::new();

@@ -1,15 +1,31 @@
 //! A peer that keeps no rule: libp2p without limits, with streams and frames as the attacker makes them.
 
-use std::{io, sync::Arc, time::Duration};
+use std::{
+    io,
+    net::{Ipv4Addr, SocketAddr},
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll},
+    time::Duration,
+};
 
 use futures::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, StreamExt};
 use libp2p::{
-    Multiaddr, PeerId, StreamProtocol, Swarm, SwarmBuilder, noise, ping,
+    Multiaddr, PeerId, StreamProtocol, Swarm, SwarmBuilder, Transport, TransportError,
+    core::{
+        transport::{DialOpts as Dialled, ListenerId, TransportEvent},
+        upgrade::Version,
+    },
+    multiaddr::Protocol,
+    noise, ping,
     request_response::{self as rr, ProtocolSupport},
     swarm::{NetworkBehaviour, SwarmEvent, dial_opts::DialOpts},
     tcp, yamux,
 };
-use tokio::sync::mpsc;
+use tokio::{
+    net::{TcpSocket, TcpStream},
+    sync::mpsc,
+};
 
 /// What goes over one stream.
 #[derive(Clone, Debug)]
@@ -125,15 +141,15 @@ pub struct Score {
 }
 
 impl Raw {
-    /// An attacker that connects, and connects again whenever it is cut off.
+    /// An attacker that connects from there, and connects again whenever it is cut off.
     ///
     /// # Panics
     /// If libp2p can't be set up.
     #[must_use]
-    pub fn at(address: &str, score: std::sync::Arc<Score>) -> Self {
+    pub fn at(address: &str, from: Ipv4Addr, score: std::sync::Arc<Score>) -> Self {
         let address: Multiaddr = address.parse().expect("an address of the test is one");
         let (orders, mut taken) = mpsc::channel::<(Speaks, Written)>(64);
-        let mut swarm = swarm(&score);
+        let mut swarm = swarm(&score, from);
         tokio::spawn(async move {
             use std::sync::atomic::Ordering::Relaxed;
             let mut node: Option<PeerId> = None;
@@ -215,10 +231,10 @@ pub struct Asker {
 }
 
 impl Asker {
-    /// Connects; `None` if nobody takes the connection.
-    pub async fn connected(address: &str, within: Duration) -> Option<Self> {
+    /// Connects from there; `None` if nobody takes the connection.
+    pub async fn connected(address: &str, from: Ipv4Addr, within: Duration) -> Option<Self> {
         let address: Multiaddr = address.parse().ok()?;
-        let mut swarm = swarm(&Arc::default());
+        let mut swarm = swarm(&Arc::default(), from);
         swarm.dial(DialOpts::unknown_peer_id().address(address).build()).ok()?;
         let node = tokio::time::timeout(within, async {
             loop {
@@ -267,7 +283,59 @@ impl std::fmt::Debug for Asker {
     }
 }
 
-fn swarm(score: &Arc<Score>) -> Swarm<Attacker> {
+/// TCP from an address of one's own; the whole of 127.0.0.0/8 is this machine.
+struct From(Ipv4Addr);
+
+/// An attacker's address: one for each number.
+#[must_use]
+pub fn own_address(number: usize) -> Ipv4Addr {
+    Ipv4Addr::from_bits(Ipv4Addr::new(127, 64, 0, 1).to_bits() + u32::try_from(number).unwrap_or_default())
+}
+
+/// Connects from there.
+///
+/// # Errors
+/// What the operating system says.
+pub async fn connect_from(from: Ipv4Addr, to: SocketAddr) -> io::Result<TcpStream> {
+    let socket = TcpSocket::new_v4()?;
+    socket.set_reuseaddr(true)?;
+    socket.bind((from, 0).into())?;
+    socket.connect(to).await
+}
+
+impl Transport for From {
+    type Output = tcp::tokio::TcpStream;
+    type Error = io::Error;
+    type ListenerUpgrade = futures::future::Pending<io::Result<Self::Output>>;
+    type Dial = futures::future::BoxFuture<'static, io::Result<Self::Output>>;
+
+    fn listen_on(&mut self, _: ListenerId, address: Multiaddr) -> Result<(), TransportError<io::Error>> {
+        Err(TransportError::MultiaddrNotSupported(address))
+    }
+
+    fn remove_listener(&mut self, _: ListenerId) -> bool {
+        false
+    }
+
+    fn dial(&mut self, address: Multiaddr, _: Dialled) -> Result<Self::Dial, TransportError<io::Error>> {
+        let mut parts = address.iter();
+        let (Some(Protocol::Ip4(host)), Some(Protocol::Tcp(port))) = (parts.next(), parts.next()) else {
+            return Err(TransportError::MultiaddrNotSupported(address));
+        };
+        let from = self.0;
+        Ok(Box::pin(async move {
+            let stream = connect_from(from, (host, port).into()).await?;
+            stream.set_nodelay(true)?;
+            Ok(tcp::tokio::TcpStream(stream))
+        }))
+    }
+
+    fn poll(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<TransportEvent<Self::ListenerUpgrade, io::Error>> {
+        Poll::Pending
+    }
+}
+
+fn swarm(score: &Arc<Score>, from: Ipv4Addr) -> Swarm<Attacker> {
     let exchanges = |name| {
         let config =
             rr::Config::default().with_max_concurrent_streams(10_000).with_request_timeout(Duration::from_secs(20));
@@ -282,13 +350,15 @@ fn swarm(score: &Arc<Score>) -> Swarm<Attacker> {
     let meshsub = [(StreamProtocol::new("/meshsub/1.1.0"), ProtocolSupport::Full)];
     SwarmBuilder::with_new_identity()
         .with_tokio()
-        .with_tcp(tcp::Config::default(), noise::Config::new, || {
+        .with_other_transport(|key| {
             let mut yamux = yamux::Config::default();
             yamux.set_max_num_streams(4_000);
-            yamux
+            From(from)
+                .upgrade(Version::V1Lazy)
+                .authenticate(noise::Config::new(key).expect("a key signs"))
+                .multiplex(yamux)
         })
-        .expect("TCP is at hand")
-        .with_quic()
+        .expect("a transport has no way to fail")
         .with_behaviour(|_| Attacker {
             ping: ping::Behaviour::default(),
             pair: exchanges("/allod/pair/1"),

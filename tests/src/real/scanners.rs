@@ -30,7 +30,7 @@ use super::{
     hostile::{RSS_MAX_BYTES, Watch, raise_open_files},
     kill::{begin, spoke_of_a_panic, verified},
     process::Node,
-    raw::{Asker, Heard, Speaks},
+    raw::{Asker, Heard, Speaks, own_address},
 };
 
 /// The node lets a hundred and some in at a time, and checks a hundred first messages a second: the crowd takes its turns.
@@ -251,7 +251,7 @@ async fn scan(text: &str, address: &str, number: usize, goes_on: bool, told: &To
         let (state, noise) =
             Scanner::start(&invitation, BundleSecrets::generate(&mut dice), &mut dice).expect("a handshake begins");
         told.connections.fetch_add(1, Relaxed);
-        if let Some(mut asker) = Asker::connected(address, ANSWER_DEADLINE).await {
+        if let Some(mut asker) = Asker::connected(address, own_address(number), ANSWER_DEADLINE).await {
             let first = PairRequest::First { noise }.encode();
             match asker.ask(Speaks::Pair, &first, ANSWER_DEADLINE).await {
                 Heard::Answer(answer) => {

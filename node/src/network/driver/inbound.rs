@@ -239,6 +239,7 @@ impl Driver {
                 if state.protected {
                     self.swarm.behaviour_mut().gossip.set_application_score(peer, FLOOD_SCORE);
                 } else {
+                    self.swarm.behaviour().admission.fine(peer);
                     let _ = self.swarm.disconnect_peer_id(*peer);
                 }
             }

@@ -11,6 +11,7 @@ use libp2p::core::{Endpoint, Transport};
 use libp2p::identity::Keypair;
 use libp2p::{Multiaddr, noise, tcp, yamux};
 
+use super::raw::{Noticed, Raw};
 use super::windows::QUIET;
 use super::*;
 
@@ -63,7 +64,7 @@ async fn is_greeted(stream: &mut Stream) -> bool {
 
 #[tokio::test]
 async fn a_connection_with_too_many_streams_ends_and_no_other_does() {
-    let mut node = Node::listening(&[TCP]).await;
+    let mut node = Node::for_everybody().await;
     let address = node.addresses[0].clone();
     // Our own side opens a few streams as well.
     let within = silent_streams(&address, limits::YAMUX_STREAMS - 20).await;
@@ -77,7 +78,7 @@ async fn a_connection_with_too_many_streams_ends_and_no_other_does() {
 
 #[tokio::test]
 async fn a_stream_that_would_be_one_too_many_to_agree_on_its_protocol_waits_for_another_to_end() {
-    let mut node = Node::listening(&[TCP]).await;
+    let mut node = Node::for_everybody().await;
     let mut streams = silent_streams(&node.addresses[0].clone(), limits::NEGOTIATING_STREAMS + 1).await;
     node.link_up().await;
     let mut last = streams.pop().unwrap();
@@ -91,4 +92,42 @@ async fn a_stream_that_would_be_one_too_many_to_agree_on_its_protocol_waits_for_
     first.close().await.unwrap();
     drop(first);
     assert!(is_greeted(&mut last).await);
+}
+
+#[tokio::test]
+async fn a_stranger_with_too_many_streams_is_cut_and_its_address_waits() {
+    for (transport, other_way) in [(TCP, QUIC), (QUIC, TCP)] {
+        let listen = vec![transport.to_owned(), other_way.to_owned()];
+        // Nothing is added while the test runs: what is left is what the streams left.
+        let address = Pace { per_second: 0, ..Seats::default().address };
+        let streams = Pace { per_second: 0, ..Seats::default().streams };
+        let seats = Seats { address, streams, ..Seats::default() };
+        let mut node = Node::seated(NetworkConfig { listen, ..NetworkConfig::default() }, seats).await;
+        let is_tcp = |address: &&String| address.contains("/tcp/");
+        let here = node.addresses.iter().find(|one| is_tcp(one) == (transport == TCP)).unwrap().clone();
+        let mut peer = Raw::connected(&here).await;
+        let proven = node.link_up().await;
+        node.protect(proven).await;
+        node.settled().await;
+        let mut stranger = Raw::connected(&here).await;
+        let link = node.link_up().await;
+        let many = limits::STRANGER_STREAMS_BURST + 1;
+        for _ in 0..many {
+            peer.hold(Channel::Session, 1).await;
+            stranger.hold(Channel::Session, 1).await;
+        }
+        node.link_down(link).await;
+        assert_eq!(stranger.until(|noticed| matches!(noticed, Noticed::Down(_)).then_some(())).await, ());
+        let mut next = Node::listening(&[]).await;
+        assert_eq!(
+            next.dial(&node.addresses.clone()).await,
+            Err(DialFailure::Unreachable),
+            "{transport}: over any transport"
+        );
+        let request = peer.request(Channel::Pair, vec![1]).await;
+        let (over, exchange, _, _) = node.asked().await;
+        assert_eq!(over, proven, "{transport}: a proven peer opens as many as it likes");
+        node.answer(exchange, vec![2]).await;
+        assert_eq!(peer.answer(request).await, Ok(Some(vec![2])));
+    }
 }

@@ -47,7 +47,7 @@ async fn a_dial_more_than_the_limit_fails_at_once() {
 
 #[tokio::test]
 async fn a_node_full_of_strangers_closes_the_next_and_takes_a_new_one_when_one_is_proven() {
-    let mut node = Node::listening(&[TCP]).await;
+    let mut node = Node::for_everybody().await;
     let address = node.addresses.clone();
     let mut strangers = dialers(limits::STRANGERS_IN + 1).await;
     let mut links = Vec::new();
@@ -71,7 +71,7 @@ async fn a_node_full_of_strangers_closes_the_next_and_takes_a_new_one_when_one_i
 
 #[tokio::test]
 async fn we_open_no_more_links_to_strangers_than_the_limit_and_no_more_in_all() {
-    let mut node = Node::listening(&[TCP]).await;
+    let mut node = Node::for_everybody().await;
     let mut listeners = Vec::new();
     for _ in 0..=limits::STRANGERS_OUT {
         listeners.push(Node::listening(&[TCP]).await);
@@ -92,6 +92,49 @@ async fn we_open_no_more_links_to_strangers_than_the_limit_and_no_more_in_all() 
     let last = inbound.last_mut().unwrap();
     let link = last.dial(&node.addresses).await.expect("looks established");
     last.link_down(link).await;
+}
+
+#[tokio::test]
+async fn strangers_of_one_address_do_not_take_all_seats() {
+    let mut node = Node::listening(&[TCP]).await;
+    let mut strangers = dialers(limits::STRANGERS_PER_ADDRESS + 1).await;
+    let mut links = Vec::new();
+    for stranger in &mut strangers[..limits::STRANGERS_PER_ADDRESS] {
+        stranger.dial(&node.addresses).await.expect("there is a seat");
+        links.push(node.link_up().await);
+    }
+    let last = strangers.last_mut().unwrap();
+    let link = last.dial(&node.addresses).await.expect("looks established");
+    last.link_down(link).await;
+    node.protect(links[0]).await;
+    node.settled().await;
+    let link = last.dial(&node.addresses).await.expect("the proven peer left its seat");
+    let here = node.link_up().await;
+    let errand = node.request(here, Channel::Session, vec![1]).await;
+    let (over, exchange, _, _) = last.asked().await;
+    assert_eq!(over, link);
+    last.answer(exchange, vec![2]).await;
+    assert_eq!(node.result(errand).await, Ok(vec![2]));
+}
+
+#[tokio::test]
+async fn peers_behind_one_address_come_as_often_as_they_like_and_strangers_do_not() {
+    let config = NetworkConfig { listen: vec![TCP.to_owned()], ..NetworkConfig::default() };
+    let seats = Seats { address: Pace { burst: 2, per_second: 0 }, ..Seats::default() };
+    let mut node = Node::seated(config, seats).await;
+    let mut peers = dialers(4).await;
+    for peer in &mut peers {
+        peer.dial(&node.addresses).await.expect("the others' are put back");
+        let link = node.link_up().await;
+        node.protect(link).await;
+        node.settled().await;
+    }
+    let mut strangers = dialers(3).await;
+    for stranger in &mut strangers[..2] {
+        stranger.dial(&node.addresses).await.expect("within the burst");
+        node.link_up().await;
+    }
+    assert_eq!(strangers[2].dial(&node.addresses).await, Err(DialFailure::Unreachable));
 }
 
 #[tokio::test]

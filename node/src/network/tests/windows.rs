@@ -128,7 +128,10 @@ async fn a_stream_over_the_limit_is_dropped_and_one_at_the_limit_is_served() {
 
 #[tokio::test]
 async fn a_stranger_that_asks_too_often_is_refused_and_a_proven_peer_is_not() {
-    let (mut node, link, mut raw) = node_and_raw(TCP).await;
+    // Each request is a stream; these are bounded apart.
+    let mut node = Node::for_everybody().await;
+    let mut raw = Raw::connected(&node.addresses[0]).await;
+    let link = node.link_up().await;
     let mut refused = 0;
     for round in 0..limits::STRANGER_REQUESTS_BURST * 2 {
         let request = raw.request(Channel::Session, vec![1]).await;

@@ -360,10 +360,12 @@ pub async fn replay(nodes: &[String], seen: &Arc<Seen>, mut dice: Dice, count: u
             }
         };
         let Some(link) = link else {
+            // A node lets in so many a second from one address.
             failures += 1;
             tokio::time::sleep(Duration::from_millis(50)).await;
             continue;
         };
+        failures = 0;
         seen.links.fetch_add(1, Relaxed);
         let mut open = HashMap::new();
         let mut waiting = 0;

@@ -20,7 +20,13 @@ use tokio::{
     time::timeout,
 };
 
-use super::{super::dice::Dice, change::changed};
+use super::{
+    super::{
+        dice::Dice,
+        raw::{connect_from, own_address},
+    },
+    change::changed,
+};
 
 /// Connections whose pieces are kept.
 const KEPT_MAX: usize = 400;
@@ -219,7 +225,9 @@ pub async fn play(nodes: &[SocketAddr], tapped: &Tapped, mut dice: Dice, count: 
             continue;
         };
         let node = nodes[dice.index(nodes.len())];
-        let Ok(Ok(mut stream)) = timeout(Duration::from_secs(5), TcpStream::connect(node)).await else {
+        // From addresses without end, each of which a node lets in.
+        let from = own_address(dice.index(1 << 16));
+        let Ok(Ok(mut stream)) = timeout(Duration::from_secs(5), connect_from(from, node)).await else {
             failures += 1;
             continue;
         };
@@ -240,13 +248,22 @@ pub async fn play(nodes: &[SocketAddr], tapped: &Tapped, mut dice: Dice, count: 
             }
         }
         let mut answer = [0; 4096];
-        for piece in &pieces {
+        for (number, piece) in pieces.iter().enumerate() {
             if said >= count || stream.write_all(piece).await.is_err() {
                 break;
             }
-            said += 1;
             // The first pieces are a conversation: the other side says something to them, or it does not.
-            if let Ok(Ok(0) | Err(_)) = timeout(Duration::from_millis(3), stream.read(&mut answer)).await {
+            let heard = timeout(Duration::from_millis(3), stream.read(&mut answer)).await;
+            let is_cut = matches!(heard, Ok(Ok(0) | Err(_)));
+            if is_cut && number == 0 {
+                // It was not listened to: a node lets in so many a second.
+                failures += 1;
+                tokio::time::sleep(Duration::from_millis(25)).await;
+                break;
+            }
+            failures = 0;
+            said += 1;
+            if is_cut {
                 break;
             }
         }
