@@ -193,8 +193,11 @@ async fn give_up(session: &Session) -> Ending {
     Ending::Interrupted
 }
 
+/// Also where there is one processor a caller's answer does not wait until the network has done all its work.
 fn threads() -> Done<tokio::runtime::Runtime> {
-    Ok(tokio::runtime::Builder::new_multi_thread().enable_all().build()?)
+    const THREADS_MIN: usize = 2;
+    let threads = std::thread::available_parallelism().map_or(THREADS_MIN, |all| all.get().max(THREADS_MIN));
+    Ok(tokio::runtime::Builder::new_multi_thread().worker_threads(threads).enable_all().build()?)
 }
 
 /// `--home`, else `ALLOD_HOME`, else the platform's data directory.

@@ -24,6 +24,7 @@ mod codec;
 mod dialling;
 mod driver;
 mod exchanges;
+mod gate;
 mod gossip;
 pub mod limits;
 mod links;

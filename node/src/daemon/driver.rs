@@ -55,8 +55,9 @@ use crate::{api::watch::Ring, network::NetworkEvent};
 
 /// The longest sleep: a wall clock that was set, or a machine that slept, is noticed after this at the latest.
 const SLEEP_MAX: Duration = Duration::from_secs(30);
-/// After so long without an input the node is at rest, and what an import or a crowd took of the memory goes back.
-const REST_AFTER: Duration = Duration::from_secs(1);
+/// After so long without an input the node is at rest, and what an import or a crowd took of the memory goes back; and once more when the
+/// network has forgotten what it heard, which it does after a minute.
+const RESTS_AFTER: [Duration; 2] = [Duration::from_secs(1), Duration::from_secs(75)];
 
 /// What the thread runs: the engine, or in tests something that plays its part.
 pub trait Machine: Send {
@@ -236,7 +237,8 @@ impl Driver {
                 next_ticket: 0,
                 orders_first: true,
                 counted: Counted::SoFar,
-                stirred: Some(Duration::ZERO),
+                stirred: Duration::ZERO,
+                rests: 0,
             };
             // A panic has been reported by the hook, without what it says: here it only ends the process in order.
             let (ended, done) = catch_unwind(AssertUnwindSafe(|| running.run()))
@@ -264,8 +266,10 @@ struct Running {
     orders_first: bool,
     /// Whether the store still looks itself through, after an unclean end.
     counted: Counted,
-    /// When the last input came, on the monotonic clock, until the memory that it took was given back.
-    stirred: Option<Duration>,
+    /// When the last input came, on the monotonic clock.
+    stirred: Duration,
+    /// How often the memory that inputs took was given back since.
+    rests: usize,
 }
 
 enum Input {
@@ -521,7 +525,7 @@ impl Running {
                 return Input::Tick;
             }
             if let Some(input) = self.waiting() {
-                self.stirred = Some(self.driver.clock.now().running);
+                self.stir();
                 return input;
             }
             if self.counted == Counted::SoFar {
@@ -537,22 +541,27 @@ impl Running {
                 }
             });
             if let Some(input) = input {
-                self.stirred = Some(self.driver.clock.now().running);
+                self.stir();
                 return input;
             }
         }
     }
 
+    fn stir(&mut self) {
+        self.stirred = self.driver.clock.now().running;
+        self.rests = 0;
+    }
+
     /// How long until it is at rest; a node that is gives back what it does not need.
     fn rest_in(&mut self) -> Duration {
-        let Some(stirred) = self.stirred else { return SLEEP_MAX };
-        let quiet = self.driver.clock.now().running.saturating_sub(stirred);
-        if quiet < REST_AFTER {
-            return REST_AFTER - quiet;
+        let Some(after) = RESTS_AFTER.get(self.rests) else { return SLEEP_MAX };
+        let quiet = self.driver.clock.now().running.saturating_sub(self.stirred);
+        if quiet < *after {
+            return *after - quiet;
         }
         hygiene::give_back_memory();
-        self.stirred = None;
-        SLEEP_MAX
+        self.rests += 1;
+        self.rest_in()
     }
 
     /// The last words to all who wait.

@@ -148,7 +148,6 @@ mod tests {
     fn an_address_that_was_fined_waits_and_others_do_not() {
         let (mut addresses, now) = (addresses(), Instant::now());
         let (bad, good) = (numbered(1), numbered(2));
-        // The first time it has the burst to pay with, and a connection of its own was taken off.
         assert!(addresses.admit(bad, now));
         addresses.fine(bad, now);
         assert!(!addresses.admit(bad, now) && addresses.admit(good, now));

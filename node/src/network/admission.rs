@@ -1,4 +1,4 @@
-//! Who may connect: the counts of pending and established connections, and how often.
+//! Who may connect: the counts of pending and established connections. How often is asked before, at the [`Gate`](super::gate).
 //!
 //! In place of libp2p's own `connection_limits`, for two reasons. It keeps an entry for every peer id it ever saw, and
 //! ours are thrown away at each start, so strangers could fill the memory one key at a time. And a peer that it lets
@@ -36,7 +36,6 @@ pub(super) enum Full {
     All,
     PerPeer,
     PerAddress,
-    TooOften,
 }
 
 impl fmt::Display for Full {
@@ -50,7 +49,6 @@ impl fmt::Display for Full {
             Self::All => "too many connections",
             Self::PerPeer => "too many connections to one peer",
             Self::PerAddress => "too many strangers from one address",
-            Self::TooOften => "strangers connect too often",
         })
     }
 }
@@ -203,14 +201,10 @@ impl NetworkBehaviour for Admission {
         &mut self,
         id: ConnectionId,
         _: &Multiaddr,
-        remote: &Multiaddr,
+        _: &Multiaddr,
     ) -> Result<(), ConnectionDenied> {
         if self.pending_in.len() >= self.seats.pending_in {
             return Err(ConnectionDenied::new(Full::PendingIn));
-        }
-        let now = Instant::now();
-        if Place::of(remote).is_some_and(|place| !self.doors.addresses(|addresses| addresses.admit(place, now))) {
-            return Err(ConnectionDenied::new(Full::TooOften));
         }
         self.pending_in.insert(id);
         Ok(())

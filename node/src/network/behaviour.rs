@@ -14,6 +14,7 @@ use libp2p::{Swarm, SwarmBuilder, identify, memory_connection_limits, noise, pin
 use super::admission::{Admission, Seats};
 use super::codec::FrameBounds;
 use super::exchanges::Exchanges;
+use super::gate::Gate;
 use super::gossip::{self, EverSubscribed, Gossip};
 use super::{NetworkConfig, limits};
 
@@ -84,7 +85,8 @@ pub(super) fn swarm(
         .with_other_transport(|key| {
             let mut yamux = yamux::Config::default();
             yamux.set_max_num_streams(limits::YAMUX_STREAMS);
-            let transport = tcp::tokio::Transport::new(tcp::Config::default())
+            let tcp = tcp::tokio::Transport::new(tcp::Config::default());
+            let transport = Gate::new(tcp, tcp_doors.clone())
                 .upgrade(Version::V1Lazy)
                 .authenticate(noise::Config::new(key)?)
                 .multiplex(yamux)
@@ -93,7 +95,8 @@ pub(super) fn swarm(
         })
         .map_err(|error| text(&error))?
         .with_other_transport(|key| {
-            quic::tokio::Transport::new(bounded_quic(quic::Config::new(key)))
+            let quic = quic::tokio::Transport::new(bounded_quic(quic::Config::new(key)));
+            Gate::new(quic, quic_doors.clone())
                 .map(move |(peer, muxer), point| (peer, quic_doors.counted(muxer, peer, &point)))
         })
         .map_err(|error| text(&error))?

@@ -20,7 +20,7 @@ pub const HINTS_BURST: u32 = 512;
 /// Hints per second and neighbour after the burst.
 pub const HINTS_PER_SECOND: u32 = 64;
 /// Hints over the rate before the neighbour counts as a flood: ids of ignored hints still cost memory for a minute.
-pub const HINTS_OVERDRAWN_MAX: u32 = 4096;
+pub const HINTS_OVERDRAWN_MAX: u32 = 1024;
 /// How long a paired neighbour that floods stays unheard; a stranger is cut off instead.
 pub const FLOOD_SILENCE: Duration = Duration::from_secs(60);
 
@@ -63,19 +63,19 @@ pub const STRANGERS_IN: usize = 128;
 /// Of those, connections from one address: whoever has one address does not fill all seats.
 pub const STRANGERS_PER_ADDRESS: usize = 32;
 /// Connections that strangers of one address (IPv4, or the /64 of IPv6) may open at once. One that is proven is put back.
-pub const ADDRESS_CONNECTIONS_BURST: u32 = 64;
+pub const ADDRESS_CONNECTIONS_BURST: u32 = 32;
 /// Connections per second and address after the burst.
 pub const ADDRESS_CONNECTIONS_PER_SECOND: u32 = 4;
-/// Connections that a broken rule costs the address: from a full bucket nothing, from an empty one 16 s.
+/// Connections that a broken rule costs the address: from a full bucket 8 s, from an empty one 16 s.
 pub const ADDRESS_FINE: u32 = 64;
 /// Addresses whose buckets are kept in mind.
 pub const ADDRESSES_KNOWN: usize = 4096;
 /// Connections that strangers of all addresses together may open at once. One that is proven is put back.
-pub const NEWCOMERS_BURST: u32 = 256;
-/// Connections per second of all strangers after the burst: a handshake and a burst of streams each, a fifth of a processor.
-pub const NEWCOMERS_PER_SECOND: u32 = 32;
+pub const NEWCOMERS_BURST: u32 = 64;
+/// Connections per second of all strangers after the burst: a handshake and a burst of streams each, some hundredths of a processor.
+pub const NEWCOMERS_PER_SECOND: u32 = 16;
 /// Streams that a stranger may open at once: its requests, gossip, and libp2p's own.
-pub const STRANGER_STREAMS_BURST: u32 = 64;
+pub const STRANGER_STREAMS_BURST: u32 = 48;
 /// Streams per second that a stranger may open after the burst.
 pub const STRANGER_STREAMS_PER_SECOND: u32 = 8;
 /// Connections of strangers that we opened.
