@@ -571,7 +571,7 @@ pub fn overlap(one: &Selector, other: &Selector) -> bool {
 /// Whether a grant lends this field.
 #[must_use]
 pub fn covers(grant: &Grant, path: &FieldPath) -> bool {
-    grant.selectors.iter().any(|lent| lent.selector.covers(path))
+    grant.selectors.iter().any(|lent| lent.taken_back.is_none() && lent.selector.covers(path))
 }
 
 impl Grant {

@@ -3,11 +3,17 @@
 use std::time::Duration;
 
 use allod_protocol::{
-    command::{Command, Delivery, GrantState, PeerState, Purge},
-    refusal::Code,
+    command::{Answer, Command, Delivery, Direction, GrantState, LogQuery, Mode, PeerState, Purge},
+    refusal::{Code, Refusal},
     table::Table,
+    wire::body::{Body, Purged},
 };
-use allod_tests::{World, network::NodeId, story::Terms};
+use allod_tests::{
+    World,
+    evil::{Evil, Met},
+    network::NodeId,
+    story::{Terms, all},
+};
 
 fn rows(world: &World, node: NodeId, table: Table) -> usize {
     world.nodes[node.0].disk.rows().keys().filter(|key| Table::of(key) == Some(table)).count()
@@ -195,6 +201,7 @@ fn forgetting_takes_back_all_that_was_lent_drops_all_that_was_held_and_both_side
         assert_eq!(world.peer(node, other).state, PeerState::Closed);
         assert_eq!(rows(&world, node, Table::Cells), 0);
         assert_eq!(rows(&world, node, Table::FieldKeys), 0);
+        assert_eq!(rows(&world, node, Table::HintKeys), 0, "nobody listens for hints of the other");
     }
     assert_eq!(world.refused(shop, alice, "contact/me/city"), Code::Revoked);
     let command = world.grant_command(alice, shop, &["contact/me/city"], &Terms::default());
@@ -236,4 +243,129 @@ fn a_closed_pair_can_meet_again_as_strangers() {
     world.grant(alice, shop, ["contact/me/city"]);
     world.settle();
     assert_eq!(world.text(shop, alice, "contact/me/city"), "Paris");
+}
+
+#[test]
+fn of_what_was_taken_back_before_it_was_handed_over_nothing_leaves() {
+    for mode in [Mode::Follow, Mode::Once] {
+        let mut world = World::seeded(51);
+        let (alice, shop) = world.paired("alice", "shop");
+        for path in ["contact/me/city", "contact/me/street", "transaction/1/amount"] {
+            world.set(alice, path, "old");
+        }
+        world.stop(shop);
+        world.settle();
+        let lent = ["contact/me/city", "contact/me/street", "transaction/*/amount"];
+        world.grant_on(alice, shop, lent, Terms { mode, ..Terms::default() });
+        let taken = ["contact/me/city", "transaction/*/amount"];
+        world.revoke_fields(alice, shop, &taken);
+        let revoked = world.peer(alice, shop).mine_seq;
+        world.start(shop);
+        world.run_for(Duration::from_secs(400));
+        for path in ["contact/me/city", "transaction/1/amount", "transaction/2/amount"] {
+            world.set(alice, path, "newer");
+        }
+        world.settle();
+        assert_eq!(world.text(shop, alice, "contact/me/street"), "old");
+        // Not even to a shop that would look at it: no entry of Alice's after the first of that step speaks of them.
+        let query = LogQuery { peer: Some("shop".to_owned()), since: None, page: all() };
+        let Answer::Log(entries) = world.done(alice, Command::Log(query)) else { panic!("a log") };
+        let entries = entries.items.into_iter().filter(|entry| entry.direction == "sent");
+        let begun = entries.clone().find(|entry| entry.summary.0 == "log-revoked").expect("it was taken back").seq;
+        assert!(begun <= revoked);
+        for entry in entries.filter(|entry| entry.seq > begun) {
+            let named = taken.iter().any(|path| entry.selectors.iter().any(|selector| selector == path));
+            assert!(!named, "{mode:?}: {entry:?}");
+        }
+    }
+}
+
+#[test]
+fn a_purge_is_confirmed_once_all_that_was_taken_back_was_dropped() {
+    let mut world = World::seeded(52);
+    let (alice, shop) = world.paired("alice", "shop");
+    let paths = ["contact/me/city", "contact/me/street", "contact/me/email"];
+    for path in paths {
+        world.set(alice, path, "lent");
+    }
+    let named = world.grant(alice, shop, paths);
+    world.settle();
+    let grant = world.stored_grants(alice, Direction::Given)[0].id;
+    let mut evil = Evil::takes_over(&mut world, shop, alice);
+    world.revoke_fields(alice, shop, &paths[..2]);
+    for (selectors, purge) in [(vec![0], Purge::Awaited), (vec![9], Purge::Awaited), (vec![1], Purge::Confirmed)] {
+        let said = evil.tells(&mut world, &Body::Purged(Purged::Selectors { grant, selectors }), None);
+        assert!(matches!(said, Met::Answer(_)), "{said:?}");
+        assert_eq!(world.grant_of(alice, &named).purge, purge);
+    }
+}
+
+#[test]
+fn a_column_that_still_lends_the_field_is_named_and_what_the_peer_lends_is_not() {
+    let mut world = World::seeded(53);
+    let (alice, shop) = world.paired("alice", "shop");
+    for node in [alice, shop] {
+        world.set(node, "contact/me/city", "Paris");
+        world.set(node, "contact/me/street", "3 rue des Lilas");
+    }
+    let field = world.grant(alice, shop, ["contact/me/city"]);
+    let column = world.grant(alice, shop, ["contact/*/city"]);
+    world.grant(alice, shop, ["contact/*/street"]);
+    world.grant(shop, alice, ["contact/me/city"]);
+    world.settle();
+    let still = |(grant, selector): &(String, allod_protocol::path::Selector)| (grant.clone(), selector.to_string());
+    let revoked = world.revoke(alice, &field);
+    assert_eq!(
+        revoked.still_lent.iter().map(still).collect::<Vec<_>>(),
+        [(column.clone(), "contact/*/city".to_owned())]
+    );
+    let field = world.grant(alice, shop, ["contact/me/city"]);
+    let revoked = world.revoke(alice, &column);
+    assert_eq!(revoked.still_lent.iter().map(still).collect::<Vec<_>>(), [(field, "contact/me/city".to_owned())]);
+}
+
+#[test]
+fn a_revocation_is_of_what_one_lends_oneself_and_of_all_that_it_names_or_nothing() {
+    let mut world = World::seeded(54);
+    let (alice, shop) = world.paired("alice", "shop");
+    world.set(alice, "contact/me/city", "Paris");
+    world.set(shop, "transaction/order-7/amount", "42.00");
+    let grant = world.grant(alice, shop, ["contact/me/city"]);
+    world.grant(shop, alice, ["transaction/order-7/amount"]);
+    world.settle();
+    let theirs = world.outcome(shop, Command::RevokeGrant { grant: grant.clone() }).unwrap_err();
+    assert!(matches!(theirs, Refusal::NoSuchGrant { .. }), "{theirs:?}");
+    let selectors = ["contact/me/city", "contact/me/street"].map(|selector| selector.parse().unwrap()).to_vec();
+    let missed = world.outcome(alice, Command::RevokePeer { peer: "shop".to_owned(), selectors }).unwrap_err();
+    assert!(matches!(missed, Refusal::NothingLent { .. }), "{missed:?}");
+    world.settle();
+    assert_eq!(world.text(shop, alice, "contact/me/city"), "Paris", "nothing of it was done");
+    let revoked = world.revoke_fields(alice, shop, &[]);
+    assert_eq!(revoked.revoked.iter().map(|one| one.grant.as_str()).collect::<Vec<_>>(), [grant.as_str()]);
+    world.settle();
+    assert_eq!(world.refused(shop, alice, "contact/me/city"), Code::Revoked);
+    assert_eq!(world.text(alice, shop, "transaction/order-7/amount"), "42.00", "what the shop lends goes on");
+}
+
+#[test]
+fn who_has_access_to_a_field_are_those_to_whom_it_is_lent() {
+    let mut world = World::seeded(55);
+    let (alice, shop) = world.paired("alice", "shop");
+    for path in ["contact/me/city", "contact/me/street"] {
+        world.set(alice, path, "lent");
+    }
+    let access =
+        |world: &mut World, path: &str| match world.done(alice, Command::AccessField { path: path.parse().unwrap() }) {
+            Answer::Access(grants) => grants.into_iter().map(|view| view.grant).collect::<Vec<_>>(),
+            other => panic!("grants: {other:?}"),
+        };
+    let both = world.grant(alice, shop, ["contact/me/city", "contact/me/street"]);
+    let column = world.grant(alice, shop, ["contact/*/city"]);
+    assert_eq!(access(&mut world, "contact/me/street"), std::slice::from_ref(&both));
+    assert_eq!(access(&mut world, "contact/me/city"), [both.clone(), column.clone()]);
+    world.revoke_fields(alice, shop, &["contact/me/street"]);
+    assert_eq!(access(&mut world, "contact/me/street"), Vec::<String>::new(), "it was taken back");
+    assert_eq!(access(&mut world, "contact/me/city"), [both.clone(), column.clone()]);
+    world.revoke(alice, &both);
+    assert_eq!(access(&mut world, "contact/me/city"), [column]);
 }
