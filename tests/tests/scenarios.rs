@@ -11,6 +11,7 @@ mod scenarios {
     mod lines;
     mod lives;
     mod lying;
+    mod overstepping;
     mod pairing;
     mod promises;
     mod reading;

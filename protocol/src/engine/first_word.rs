@@ -71,3 +71,21 @@ impl FirstWord {
         self.waiting.iter().map(|read| read.deadline).min()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn so_many_reads_wait_and_one_more_does_not() {
+        let (peer, other) = (RelationshipId::from_bytes([1; 16]), RelationshipId::from_bytes([2; 16]));
+        let mut first = FirstWord::default();
+        for number in 0..WAITING_MAX {
+            assert!(first.is_awaited(peer), "{number} wait");
+            first.wait(Ticket(number as u64), peer, String::new(), Vec::new(), Duration::ZERO);
+        }
+        assert!(!first.is_awaited(peer) && !first.is_awaited(other));
+        assert_eq!(first.had(peer).len(), WAITING_MAX);
+        assert!(first.is_awaited(other) && !first.is_awaited(peer), "one of them was heard");
+    }
+}

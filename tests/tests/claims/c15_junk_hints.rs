@@ -4,6 +4,7 @@ use allod_protocol::{
     effect::Effect,
     event::Event,
     relationship::Relationship,
+    time::Timestamp,
     tx::Tx,
     wire::hint::{self, HINT_BYTES},
 };
@@ -68,6 +69,11 @@ fn junk_costs_no_memory_causes_nothing_and_an_honest_hint_is_heard() {
     });
     println!("{JUNK} junk hints: {peak} bytes at most, {left} left");
     assert!(left <= LEFT_MAX_BYTES && peak <= 4 * LEFT_MAX_BYTES, "{peak} {left}");
+    // Written five minutes ago, and one that says that it will be good for longer than hints are.
+    for at_ms in [now.wall.as_millis() - 300_000, now.wall.as_millis() + 300_001] {
+        let (effects, _) = hear(&mut world, alice, hint::encode(tag, Timestamp::from_millis(at_ms), &mut chance));
+        assert!(effects.is_empty(), "{effects:?}");
+    }
     let honest = hint::encode(tag, now.wall, &mut chance);
     let (effects, _) = hear(&mut world, alice, honest.clone());
     assert!(effects.iter().any(|effect| matches!(effect, Effect::Dial { .. })), "{effects:?}");

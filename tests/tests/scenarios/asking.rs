@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use allod_protocol::{
-    command::{AskState, Command, Direction, Lending, Mode},
+    command::{Answer, AskState, Command, Direction, Lending, Mode},
     purpose::Purpose,
-    refusal::Code,
+    refusal::{Code, Refusal},
 };
 use allod_tests::{World, network::NodeId};
 
@@ -108,9 +108,7 @@ fn an_answer_and_a_withdrawal_that_cross_leave_what_was_lent_and_both_sides_agre
 #[test]
 fn a_peer_can_have_so_many_open_asks_and_no_more() {
     let (mut world, alice, shop) = with_contact(66);
-    for _ in 0..32 {
-        world.ask(shop, alice, &["contact/me/city"], &[]);
-    }
+    let asks: Vec<String> = (0..32).map(|_| world.ask(shop, alice, &["contact/me/city"], &[])).collect();
     let lending = Lending {
         peer: "alice".to_owned(),
         selectors: vec!["contact/me/city".parse().unwrap()],
@@ -118,9 +116,43 @@ fn a_peer_can_have_so_many_open_asks_and_no_more() {
         until: None,
         mode: Mode::Follow,
     };
-    let command = Command::Ask { lending, optional: Vec::new(), reason: None, benefit: None };
-    let refused = world.outcome(shop, command).unwrap_err();
+    let command = || Command::Ask { lending: lending.clone(), optional: Vec::new(), reason: None, benefit: None };
+    let refused = world.outcome(shop, command()).unwrap_err();
     assert_eq!(refused.code(), Code::Conflict);
     world.settle();
     assert_eq!(world.asks(alice).len(), 32);
+    // Those of the other side are counted by themselves, and one that is over makes room.
+    world.ask(alice, shop, &["transaction/order-7/amount"], &[]);
+    world.done(shop, Command::WithdrawAsk { ask: asks[0].clone() });
+    world.done(shop, command());
+    world.settle();
+    assert_eq!(world.asks(alice).len(), 34);
+}
+
+#[test]
+fn an_ask_is_answered_by_whoever_was_asked_and_with_what_was_asked_for() {
+    let (mut world, alice, shop) = with_contact(67);
+    let ask = world.ask(shop, alice, &["contact/me/city"], &["contact/me/street"]);
+    world.settle();
+    let answer = |only: &[&str]| Command::AnswerAsk {
+        ask: ask.clone(),
+        only: only.iter().map(|selector| selector.parse().unwrap()).collect(),
+        until: None,
+    };
+    world.set(shop, "contact/me/city", "Rennes");
+    assert!(matches!(world.outcome(shop, answer(&[])).unwrap_err(), Refusal::OwnAsk { .. }));
+    let withdraw = Command::WithdrawAsk { ask: ask.clone() };
+    assert!(matches!(world.outcome(alice, withdraw).unwrap_err(), Refusal::NotOwnAsk { .. }));
+    let more = world.outcome(alice, answer(&["contact/me/city", "contact/me/email"])).unwrap_err();
+    assert!(matches!(more, Refusal::NotAsked { .. }), "{more:?}");
+    let values = |world: &mut World| match world.done(alice, Command::AskDetail { ask: ask.clone() }) {
+        Answer::Ask { values, .. } => values.len(),
+        other => panic!("an ask: {other:?}"),
+    };
+    assert_eq!((values(&mut world), state(&mut world, alice)), (2, AskState::Open));
+    world.done(alice, Command::DeclineAsk { ask: ask.clone(), reason: None });
+    assert_eq!(values(&mut world), 0, "what is over shows no values");
+    for node in [alice, shop] {
+        assert!(world.stored_grants(node, Direction::Given).is_empty());
+    }
 }

@@ -304,3 +304,31 @@ fn what_a_stranger_does_after_a_hello_said_again_is_not_held_against_the_peer() 
     let seen = world.peer(alice, shop);
     assert!(seen.online && seen.last_problem.is_none(), "{:?}", seen.last_problem);
 }
+
+#[test]
+fn a_hello_played_back_takes_no_session_over() {
+    let mut world = World::seeded(123);
+    world.wiretap = Some(Vec::new());
+    let (alice, shop) = world.paired("alice", "shop");
+    world.set(alice, "contact/me/city", "Paris");
+    world.grant(alice, shop, ["contact/me/city"]);
+    world.settle();
+    let line = |world: &World| world.network.between(world.nodes[alice.0].process(), world.nodes[shop.0].process());
+    let before = line(&world);
+    let frames = world.wiretap.take().unwrap();
+    let hellos: Vec<_> = frames
+        .into_iter()
+        .filter(|frame| matches!(SessionRequest::decode(&frame.bytes), Ok(SessionRequest::Hello { .. })))
+        .collect();
+    assert!(!hellos.is_empty() && before.is_some());
+    for hello in hellos {
+        world.inject(hello.to, hello.channel, hello.bytes);
+        world.run_for(Duration::from_millis(50));
+    }
+    for (number, text) in ["Lyon", "Nice"].into_iter().enumerate() {
+        world.set(alice, "contact/me/city", text);
+        world.settle();
+        assert_eq!(world.text(shop, alice, "contact/me/city"), text);
+        assert_eq!(line(&world), before, "the line of before carries change {number}");
+    }
+}

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use allod_protocol::{
-    command::{Command, Delivery, Direction, GrantState, Mode},
-    limits::{LEASE_MAX, LEASE_MIN},
+    command::{Command, Delivery, Direction, GrantState, Mode, Purge},
+    limits::{LEASE_MAX, LEASE_MIN, SELECTORS_MAX},
     path::RecordPath,
     refusal::{Code, Refusal},
     table::Table,
@@ -377,4 +377,86 @@ fn a_lease_is_neither_shorter_than_the_shortest_nor_longer_than_the_longest() {
     for within in [LEASE_MIN, LEASE_MAX] {
         assert!(matches!(lend(within), Came::Answer(Ok(_))), "{within:?}");
     }
+}
+
+#[test]
+fn an_entry_that_is_more_than_a_messages_share_arrives_by_itself() {
+    let mut world = World::seeded(97);
+    let (alice, shop) = world.paired("alice", "shop");
+    // The first leaves room in its entry, and the second is of the largest size.
+    let sizes = [("one", 180 * 1024), ("two", 255 * 1024)];
+    for (field, size) in sizes {
+        world.set(alice, &format!("document/scan/{field}"), &"x".repeat(size));
+    }
+    world.grant(alice, shop, ["document/scan/one", "document/scan/two"]);
+    world.settle();
+    for (field, size) in sizes {
+        assert_eq!(world.text(shop, alice, &format!("document/scan/{field}")).len(), size);
+    }
+}
+
+#[test]
+fn nothing_is_lent_on_terms_that_cannot_be() {
+    let mut world = World::seeded(98);
+    let (alice, shop) = world.paired("alice", "shop");
+    world.set(alice, "contact/me/city", "Paris");
+    let fields: Vec<String> = (0..=SELECTORS_MAX).map(|number| format!("contact/me/f{number}")).collect();
+    let many: Vec<&str> = fields.iter().map(String::as_str).collect();
+    let mut refused = |selectors: &[&str], until| {
+        let command = world.grant_command(alice, shop, selectors, &Terms { until, ..Terms::default() });
+        world.outcome(alice, command).unwrap_err()
+    };
+    for selectors in [&[][..], &["contact/me/city", "contact/me/city"], &many] {
+        assert!(matches!(refused(selectors, None), Refusal::BadSelection { .. }), "{} selectors", selectors.len());
+    }
+    assert_eq!(refused(&["contact/me/city"], Some(Duration::ZERO)), Refusal::BadEnd {}, "it ends before it begins");
+    assert_eq!(refused(&["contact/me/city", "contact/me/street"], None).code(), Code::NotFound, "it has no street");
+    assert!(world.stored_grants(alice, Direction::Given).is_empty());
+}
+
+#[test]
+fn what_arrived_lies_ready_no_more() {
+    let mut world = World::seeded(99);
+    let (alice, shop) = world.paired("alice", "shop");
+    for path in ["contact/me/city", "transaction/1/amount"] {
+        world.set(alice, path, "old");
+    }
+    world.grant(alice, shop, ["contact/me/city", "transaction/*/amount"]);
+    world.settle();
+    world.set(alice, "contact/me/city", "new");
+    world.settle();
+    assert_eq!(world.text(shop, alice, "contact/me/city"), "new");
+    let keys = world.nodes[alice.0].disk.rows().keys();
+    let payloads = keys.filter(|key| Table::of(key) == Some(Table::Entries) && key.last() == Some(&2)).count();
+    assert_eq!((payloads, world.rows(alice, Table::Flights)), (0, 0));
+    assert_eq!(world.stored_grants(alice, Direction::Given)[0].unacknowledged, Vec::<u64>::new());
+}
+
+#[test]
+fn the_end_of_a_grant_destroys_the_owners_keys_and_withdraws_what_was_not_fetched() {
+    let mut world = World::seeded(101);
+    let (alice, shop) = world.paired("alice", "shop");
+    for path in ["contact/me/city", "contact/me/street"] {
+        world.set(alice, path, "Paris");
+    }
+    let terms = |mode| Terms { mode, until: Some(Duration::from_secs(60)), lease: None };
+    let fetched = world.grant_on(alice, shop, ["contact/me/city"], terms(Mode::Follow));
+    world.settle();
+    world.stop(shop);
+    world.settle();
+    world.grant_on(alice, shop, ["contact/me/street"], terms(Mode::Once));
+    let left = |world: &World| {
+        let keys = world.nodes[alice.0].disk.rows().keys();
+        let payloads = keys.filter(|key| Table::of(key) == Some(Table::Entries) && key.last() == Some(&2)).count();
+        (world.rows(alice, Table::FieldKeys), payloads)
+    };
+    assert_eq!(left(&world), (2, 2), "keys and cells of the second are on their way");
+    world.run_for(Duration::from_secs(61));
+    assert_eq!(left(&world), (0, 0));
+    assert_eq!(world.grant_of(alice, &fetched).purge, Purge::Awaited);
+    world.start(shop);
+    world.run_for(2 * DAY);
+    assert_eq!(world.grant_of(alice, &fetched).purge, Purge::Confirmed);
+    assert_eq!(world.refused(shop, alice, "contact/me/city"), Code::Expired, "nobody took it back");
+    assert!(world.known_to(shop, "contact/me/street").is_empty());
 }

@@ -1,13 +1,18 @@
 //! Pairing: used, expired, broken off, and more people than one.
 
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 
 use allod_protocol::{
-    command::{Command, PairingStage, PeerState, WordsAre},
+    codec::Coded,
+    command::{Answer, Command, PairingStage, PeerState, WordsAre},
+    effect::Channel,
+    id::InvitationId,
+    limits::{INVITATION_LIFETIME_MAX, INVITATIONS_MAX, PENDING_MAX},
     pairing::{dial_address, multiaddr},
     refusal::{Code, Refusal},
+    wire::pair::{PairAnswer, PairRequest},
 };
-use allod_tests::World;
+use allod_tests::{World, network::NodeId};
 
 #[test]
 fn a_used_invitation_is_refused_and_the_inviter_learns_that_someone_tried() {
@@ -254,5 +259,123 @@ fn an_invitation_takes_the_addresses_that_can_be_dialled_and_gives_them_back() {
     }
     for nothing in ["", "/ip4/192.0.2.1", "/ip4/2001:db8::1/tcp/1", "/ip6/192.0.2.1/tcp/1", "/ip4/192.0.2.1/udp/1"] {
         assert_eq!(dial_address(nothing), None, "{nothing}");
+    }
+}
+
+/// All invitations of a node, each with what became of it.
+fn invitations(world: &mut World, node: NodeId, command: Command) -> BTreeMap<InvitationId, &'static str> {
+    match world.done(node, command) {
+        Answer::Invitations(views) => views.into_iter().map(|view| (view.id, view.state)).collect(),
+        other => panic!("invitations: {other:?}"),
+    }
+}
+
+#[test]
+fn an_invitation_is_listed_as_what_became_of_it_and_forgotten_an_hour_after_its_end() {
+    let mut world = World::seeded(82);
+    let (alice, shop) = (world.person("alice"), world.vendor("shop"));
+    let (used, text) = world.invitation(alice);
+    world.accepted(shop, &text);
+    let (taken_back, _) = world.invitation(alice);
+    world.done(alice, Command::Confirm { id: taken_back, words: WordsAre::Different });
+    let (left, _) = world.invitation(alice);
+    let mut expected = BTreeMap::from([(used, "used"), (taken_back, "cancelled"), (left, "open")]);
+    assert_eq!(invitations(&mut world, alice, Command::Invitations), expected);
+    world.run_for(Duration::from_secs(121));
+    expected.insert(left, "expired");
+    assert_eq!(invitations(&mut world, alice, Command::Invitations), expected);
+    let (last, text) = world.invitation(alice);
+    // Whatever nobody used is closed, and what was used stays that.
+    expected.extend([(left, "cancelled"), (last, "cancelled")]);
+    assert_eq!(invitations(&mut world, alice, Command::CancelInvitations), expected);
+    let late = world.accepted(shop, &text);
+    assert_eq!(late.ended.map(|refusal| refusal.code()), Some(Code::Expired));
+    world.run_for(Duration::from_secs(3 * 3_600));
+    assert_eq!(invitations(&mut world, alice, Command::Invitations), BTreeMap::new());
+}
+
+#[test]
+fn so_many_invitations_are_open_at_once_and_for_no_longer_than_an_hour() {
+    let mut world = World::seeded(83);
+    let alice = world.person("alice");
+    for _ in 0..INVITATIONS_MAX {
+        world.invitation(alice);
+    }
+    let invite = |world: &mut World, lifetime| world.outcome(alice, Command::Invite { lifetime });
+    let refused = invite(&mut world, Duration::from_secs(120)).unwrap_err();
+    assert_eq!(refused, Refusal::TooManyOpen { most: INVITATIONS_MAX as u64 });
+    world.run_for(Duration::from_secs(121));
+    for lifetime in [Duration::ZERO, INVITATION_LIFETIME_MAX + Duration::from_millis(1)] {
+        assert_eq!(invite(&mut world, lifetime).unwrap_err(), Refusal::BadEnd {});
+    }
+    assert!(invite(&mut world, INVITATION_LIFETIME_MAX).is_ok(), "those that are over take nobody's place");
+}
+
+#[test]
+fn so_many_pairings_wait_for_their_people_at_once() {
+    let mut world = World::seeded(84);
+    let (inviters, shop) = ([world.person("alice"), world.person("bob")], world.vendor("shop"));
+    for number in 0..PENDING_MAX {
+        let (_, text) = world.invitation(inviters[number % 2]);
+        assert_eq!(world.accepted(shop, &text).stage, PairingStage::Comparing, "{number}");
+    }
+    let (_, text) = world.invitation(inviters[0]);
+    let accept = || Command::Accept { text: text.clone(), petname: None };
+    let refused = world.outcome(shop, accept()).unwrap_err();
+    assert_eq!(refused, Refusal::TooManyOpen { most: PENDING_MAX as u64 });
+}
+
+#[test]
+fn who_is_not_at_the_other_end_of_a_pairing_cannot_end_it() {
+    let mut world = World::seeded(85);
+    world.wiretap = Some(Vec::new());
+    let (alice, shop) = (world.person("alice"), world.vendor("shop"));
+    let (id, text) = world.invitation(alice);
+    world.accepted(shop, &text);
+    let mut answers = world.wiretap.iter().flatten().filter(|frame| frame.is_answer);
+    let attempt = answers.find_map(|frame| match PairAnswer::decode(&frame.bytes) {
+        Ok(PairAnswer::Second { attempt, .. }) => Some(attempt),
+        _ => None,
+    });
+    let declined = PairRequest::Declined { attempt: attempt.expect("an attempt began") };
+    let link = world.stranger(alice);
+    world.requests(alice, link, Channel::Pair, declined.encode());
+    assert_eq!(world.pairing(alice, id, PairingStage::Open).stage, PairingStage::Comparing);
+}
+
+#[test]
+fn no_two_peers_have_one_name() {
+    let mut world = World::seeded(86);
+    let (alice, shop) = world.paired("alice", "shop");
+    let bank = world.vendor("bank");
+    world.pair(alice, bank);
+    let mut rename = |old: &str, new: &str| {
+        world.outcome(alice, Command::Rename { old: old.to_owned(), new: new.to_owned() }).map(|_| ())
+    };
+    assert_eq!(rename("bank", "shop"), Err(Refusal::PetnameTaken { name: "shop".to_owned() }));
+    assert_eq!(rename("bank", "my bank"), Ok(()));
+    assert_eq!(rename("shop", "bank"), Ok(()), "the old name is free");
+    assert_eq!(world.petname(alice, shop).as_deref(), Some("bank"));
+    assert_eq!(world.petname(alice, bank).as_deref(), Some("my bank"));
+}
+
+#[test]
+fn a_pairing_that_nobody_confirms_is_erased_also_after_a_restart() {
+    let mut world = World::seeded(87);
+    let (alice, shop) = (world.person("alice"), world.vendor("shop"));
+    let (_, text) = world.invitation(alice);
+    world.accepted(shop, &text);
+    for (node, is_early) in [(alice, true), (shop, false)] {
+        world.crash(node);
+        if is_early {
+            world.start(node);
+        }
+    }
+    assert_eq!(world.known_peers(alice).len(), 1);
+    world.run_for(Duration::from_secs(620));
+    world.start(shop);
+    world.run_for(Duration::from_secs(60));
+    for node in [alice, shop] {
+        assert!(world.known_peers(node).is_empty(), "{}", world.name(node));
     }
 }

@@ -8,22 +8,25 @@ use std::{
 };
 
 use allod_protocol::{
-    command::Direction,
+    command::{Direction, Mode},
     delivery,
     grant::Grant,
+    id::LogId,
     log::{self, OwnLog, TheirLog},
     promise,
+    purpose::Purpose,
     relationship::Relationship,
     table::Key,
     tx::Tx,
     wire::body::{Body, KeysChanged},
 };
-use allod_tests::{World, network::NodeId};
+use allod_tests::{World, network::NodeId, story::Terms};
 
 const CITY: &str = "contact/me/city";
 const STREET: &str = "contact/me/street";
 
-/// Alice lends two fields to a shop, and one of them to a bank; she took the street back from the shop, and everything from the bank.
+/// Alice lends two fields to a shop, and one of them to a bank; she took the street back from the shop, and everything from the bank. A gym
+/// lends her something, and has something of hers for an hour.
 fn life() -> (World, NodeId) {
     let mut world = World::seeded(9_100);
     let (alice, shop) = world.paired("alice", "shop");
@@ -34,6 +37,11 @@ fn life() -> (World, NodeId) {
     }
     world.grant(alice, shop, [CITY, STREET]);
     let ended = world.grant(alice, bank, [CITY]);
+    let gym = world.vendor("gym");
+    world.pair(alice, gym);
+    world.set(gym, CITY, "Rennes");
+    world.grant(gym, alice, [CITY]);
+    world.grant_on(alice, gym, [CITY], Terms { until: Some(Duration::from_secs(3_600)), ..Terms::default() });
     world.settle();
     world.revoke_fields(alice, shop, &[STREET]);
     world.revoke(alice, &ended);
@@ -64,6 +72,11 @@ fn peer(tx: &Tx<'_>, name: &str) -> Relationship {
 
 fn only_grant(tx: &Tx<'_>, name: &str) -> Grant {
     Grant::with(tx, peer(tx, name).id).expect("the home is sound").remove(0)
+}
+
+fn grant_with_gym(tx: &Tx<'_>, direction: Direction) -> Grant {
+    let grants = Grant::with(tx, peer(tx, "gym").id).expect("the home is sound");
+    grants.into_iter().find(|grant| grant.direction == direction).expect("there is one each way")
 }
 
 /// An entry with a payload, noted as handed over under `grant`.
@@ -123,6 +136,20 @@ fn what_was_agreed_stays_what_it_is() {
         grant.save(tx);
     });
     assert_eq!(turned.as_deref(), Some("I3: what was agreed became something else"));
+    let others: [fn(&mut Grant); 4] = [
+        |grant| grant.agreement = [9; 32],
+        |grant| grant.selectors.push(grant.selectors[0].clone()),
+        |grant| grant.purpose = Purpose::parse("DirectMarketing").expect("a known purpose"),
+        |grant| grant.mode = Mode::Once,
+    ];
+    for change in others {
+        let changed = said(|tx| {
+            let mut grant = only_grant(tx, "shop");
+            change(&mut grant);
+            grant.save(tx);
+        });
+        assert_eq!(changed.as_deref(), Some("I3: what was agreed became something else"));
+    }
 }
 
 #[test]
@@ -132,6 +159,17 @@ fn nothing_is_lent_under_a_grant_that_ended_or_to_somebody_else() {
         hands_over(tx, "bank", &mut grant);
     });
     assert_eq!(ended.as_deref(), Some("I1: something is lent under a grant that was taken back"));
+    let over = said(|tx| {
+        let mut grant = grant_with_gym(tx, Direction::Given);
+        tx.now.wall = tx.now.wall.after(Duration::from_secs(3_600));
+        hands_over(tx, "gym", &mut grant);
+    });
+    assert_eq!(over.as_deref(), Some("I1: something is lent under a grant that ended"));
+    let borrowed = said(|tx| {
+        let mut grant = grant_with_gym(tx, Direction::Held);
+        hands_over(tx, "gym", &mut grant);
+    });
+    assert_eq!(borrowed.as_deref(), Some("I1: something is lent under a grant of another"));
     let elsewhere = said(|tx| {
         let mut grant = only_grant(tx, "shop");
         hands_over(tx, "bank", &mut grant);
@@ -148,6 +186,13 @@ fn no_log_and_no_head_goes_back() {
         tx.put(&key, &own);
     });
     assert_eq!(own.as_deref(), Some("I4: our own log went back"));
+    let exchanged = said(|tx| {
+        let key = Key::own_log(peer(tx, "shop").id);
+        let mut own: OwnLog = tx.get(&key).unwrap().unwrap();
+        own.log = LogId::from_bytes([9; 16]);
+        tx.put(&key, &own);
+    });
+    assert_eq!(exchanged.as_deref(), Some("I4: our log to a peer became another"));
     let had = said(|tx| {
         let key = Key::own_log(peer(tx, "shop").id);
         let mut own: OwnLog = tx.get(&key).unwrap().unwrap();
@@ -163,6 +208,8 @@ fn no_log_and_no_head_goes_back() {
             tx.put(&key, &their);
         })
     };
+    let exchanged = theirs(|their| their.log = LogId::from_bytes([9; 16]));
+    assert_eq!(exchanged.as_deref(), Some("I4: a peer's log to us became another"));
     assert_eq!(theirs(|their| their.next -= 1).as_deref(), Some("I4: a peer's log went back"));
     assert_eq!(theirs(|their| their.head = None).as_deref(), Some("I4: the highest head of a peer went back"));
     let earlier = theirs(|their| {

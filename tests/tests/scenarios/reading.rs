@@ -192,3 +192,66 @@ fn keys_that_are_kept_for_the_next_read_go_in_the_step_that_takes_back() {
     world.settle();
     assert_eq!(world.keys_at_hand(shop), 0);
 }
+
+#[test]
+fn the_owners_newest_signature_says_how_late_it_is_at_least_also_after_a_restart() {
+    let mut world = World::seeded(39);
+    let (alice, shop) = world.paired("alice", "shop");
+    world.set(alice, "contact/me/city", "Paris");
+    // As far behind as the owner's time may be ahead.
+    world.set_clock_ahead(shop, -100_000);
+    world.run_for(Duration::from_secs(60));
+    let terms = Terms { until: Some(Duration::from_secs(60)), ..Terms::default() };
+    world.grant_on(alice, shop, ["contact/me/city"], terms);
+    world.settle();
+    assert_eq!(world.text(shop, alice, "contact/me/city"), "Paris");
+    world.run_for(Duration::from_secs(70));
+    world.stop(alice);
+    world.crash(shop);
+    world.start(shop);
+    assert!(world.wall(shop) < world.stored_grants(shop, Direction::Held)[0].not_after.unwrap());
+    assert_eq!(world.refused(shop, alice, "contact/me/city"), Code::Expired);
+}
+
+#[test]
+fn a_listing_names_what_can_be_read_and_no_more() {
+    let mut world = World::seeded(80);
+    let (alice, shop) = world.paired("alice", "shop");
+    world.set(alice, "contact/me/city", "Paris");
+    world.set(shop, "contact/me/email", "shop@example.org");
+    let terms = Terms { lease: Some(Duration::from_secs(60)), ..Terms::default() };
+    world.grant_on(alice, shop, ["contact/me/city"], terms);
+    world.grant(shop, alice, ["contact/me/email"]);
+    world.settle();
+    let lent = vec![("contact/me".to_owned(), vec!["city".to_owned()])];
+    assert_eq!(world.listed(shop, alice, "contact"), lent, "what the shop lends is not Alice's");
+    let yesterday = world.nodes[shop.0].disk.clone();
+    world.stop(alice);
+    world.run_for(Duration::from_secs(90));
+    assert_eq!(world.listed(shop, alice, "contact"), Vec::new(), "the lease is over");
+    world.start(alice);
+    world.run_for(Duration::from_secs(400));
+    assert_eq!(world.listed(shop, alice, "contact"), lent);
+    world.grant(shop, alice, ["contact/me/email"]);
+    world.settle();
+    world.stop(shop);
+    world.nodes[shop.0].disk = yesterday;
+    world.start(shop);
+    world.run_for(Duration::from_secs(400));
+    assert_eq!(world.refused(shop, alice, "contact/me/city"), Code::Forked, "its home is older than what it signed");
+    assert_eq!(world.listed(shop, alice, "contact"), Vec::new());
+}
+
+#[test]
+fn after_a_start_the_owner_has_the_first_word() {
+    let mut world = World::seeded(95);
+    let (alice, shop) = world.paired("alice", "shop");
+    world.set(alice, "contact/me/city", "Paris");
+    let grant = world.grant(alice, shop, ["contact/me/city"]);
+    world.settle();
+    world.stop(shop);
+    world.settle();
+    world.revoke(alice, &grant);
+    world.start(shop);
+    assert_eq!(world.refused(shop, alice, "contact/me/city"), Code::Revoked, "the first read of all asks for news");
+}
