@@ -206,6 +206,9 @@ fn forgetting_takes_back_all_that_was_lent_drops_all_that_was_held_and_both_side
     assert_eq!(world.refused(shop, alice, "contact/me/city"), Code::Revoked);
     let command = world.grant_command(alice, shop, &["contact/me/city"], &Terms::default());
     assert_eq!(world.outcome(alice, command).unwrap_err().code(), Code::Conflict);
+    let written = world.peer(alice, shop).mine_seq;
+    world.run_for(Duration::from_secs(31 * 86_400));
+    assert_eq!(world.peer(alice, shop).mine_seq, written, "there are no keys to be changed any more");
     world.verify(alice);
     world.verify(shop);
 }
@@ -368,4 +371,9 @@ fn who_has_access_to_a_field_are_those_to_whom_it_is_lent() {
     assert_eq!(access(&mut world, "contact/me/city"), [both.clone(), column.clone()]);
     world.revoke(alice, &both);
     assert_eq!(access(&mut world, "contact/me/city"), [column]);
+    let terms = Terms { until: Some(Duration::from_secs(60)), ..Terms::default() };
+    let brief = world.grant_on(alice, shop, ["contact/me/street"], terms);
+    assert_eq!(access(&mut world, "contact/me/street"), [brief]);
+    world.run_for(Duration::from_secs(60));
+    assert_eq!(access(&mut world, "contact/me/street"), Vec::<String>::new(), "its time is over");
 }
