@@ -72,6 +72,8 @@ pub(super) struct Seats {
     pub(super) newcomers: Pace,
     /// Streams on a stranger's connection.
     pub(super) streams: Pace,
+    /// Hints of all neighbours.
+    pub(super) hints: Pace,
 }
 
 impl Default for Seats {
@@ -91,6 +93,7 @@ impl Default for Seats {
             },
             newcomers: Pace { burst: limits::NEWCOMERS_BURST, per_second: limits::NEWCOMERS_PER_SECOND },
             streams: Pace { burst: limits::STRANGER_STREAMS_BURST, per_second: limits::STRANGER_STREAMS_PER_SECOND },
+            hints: Pace { burst: limits::HINTS_ALL_BURST, per_second: limits::HINTS_ALL_PER_SECOND },
         }
     }
 }

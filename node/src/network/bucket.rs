@@ -55,10 +55,15 @@ impl Bucket {
         self.tokens = (self.tokens - tokens).max(1.0 - tokens);
     }
 
+    /// How many tokens it lacks.
+    pub(super) fn lacks(&mut self, now: Instant) -> f64 {
+        self.refill(now);
+        f64::from(self.burst) - self.tokens
+    }
+
     /// Whether it is as a new one.
     pub(super) fn is_full(&mut self, now: Instant) -> bool {
-        self.refill(now);
-        self.tokens >= f64::from(self.burst)
+        self.lacks(now) <= 0.0
     }
 
     /// What was in it when it was last asked.

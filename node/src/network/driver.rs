@@ -18,6 +18,7 @@ use tracing::{debug, info};
 
 use super::admission::Seats;
 use super::behaviour::{self, Behaviour};
+use super::bucket::Bucket;
 use super::codec::{Frame, Room};
 use super::dialling::Dialling;
 use super::gossip::{self, EverSubscribed};
@@ -52,6 +53,8 @@ pub(super) struct Driver {
     pacing: Pacing,
     carries: bool,
     subscribed: EverSubscribed,
+    /// Hints of all neighbours together.
+    hints: Bucket,
     listening: Vec<(ListenerId, Multiaddr)>,
     observed: Observed,
     requests: HashMap<(Channel, OutboundRequestId), (Errand, Link)>,
@@ -74,6 +77,7 @@ pub(super) fn start(
         return Err(StartError::SecretsWouldBeLogged);
     }
     let subscribed = EverSubscribed::default();
+    let hints = Bucket::full(seats.hints.burst, seats.hints.per_second, Instant::now());
     let mut swarm =
         behaviour::swarm(&config, seats, subscribed.clone()).map_err(|reason| StartError::Setup { reason })?;
     for address in &config.listen {
@@ -91,6 +95,7 @@ pub(super) fn start(
         pacing: config.pacing,
         carries: config.carry_for_others,
         subscribed,
+        hints,
         listening: Vec::new(),
         observed: Observed::default(),
         requests: HashMap::new(),

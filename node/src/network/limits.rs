@@ -21,6 +21,12 @@ pub const HINTS_BURST: u32 = 512;
 pub const HINTS_PER_SECOND: u32 = 64;
 /// Hints over the rate before the neighbour counts as a flood: ids of ignored hints still cost memory for a minute.
 pub const HINTS_OVERDRAWN_MAX: u32 = 1024;
+/// Hints of all neighbours together that are heard at once: ids of each cost some 600 bytes for two minutes.
+pub const HINTS_ALL_BURST: u32 = 8192;
+/// Hints per second of all neighbours together after the burst.
+pub const HINTS_ALL_PER_SECOND: u32 = 256;
+/// While there are more, a stranger that said more than these lately stays unheard for a while; who says little is heard.
+pub const HINTS_HEAVY: u32 = 64;
 /// How long a paired neighbour that floods stays unheard; a stranger is cut off instead.
 pub const FLOOD_SILENCE: Duration = Duration::from_secs(60);
 
@@ -206,6 +212,9 @@ pub const TABLE: &[Limit] = table! {
     HINTS_BURST ["hints"] "ignored": "hints_over_a_neighbours_rate_are_ignored_and_others_are_heard";
     HINTS_PER_SECOND ["hints/s"] "ignored": "hints_over_a_neighbours_rate_are_ignored_and_others_are_heard";
     HINTS_OVERDRAWN_MAX ["hints"] "a stranger is cut, a proven peer silenced": "a_stranger_that_floods_is_cut_and_a_proven_peer_is_silenced";
+    HINTS_ALL_BURST ["hints"] "strangers with many are silenced": "when_too_many_hints_come_strangers_with_many_are_silenced_and_those_with_few_are_heard";
+    HINTS_ALL_PER_SECOND ["hints/s"] "strangers with many are silenced": "when_too_many_hints_come_strangers_with_many_are_silenced_and_those_with_few_are_heard";
+    HINTS_HEAVY ["hints"] "silenced while too many come": "when_too_many_hints_come_strangers_with_many_are_silenced_and_those_with_few_are_heard";
     FLOOD_SILENCE ["ms"] "heard again": "a_silenced_peer_is_heard_again_when_its_time_is_over";
     COMMANDS_WAITING ["commands"] "the engine waits": "commands_wait_in_a_channel_that_ends";
     EVENTS_KEPT ["events"] "no command is taken and no stranger let in": "the_number_of_kept_events_is_told";

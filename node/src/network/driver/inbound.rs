@@ -231,7 +231,15 @@ impl Driver {
 
     fn judge_hint(&mut self, peer: &PeerId, message: gossipsub::Message) -> MessageAcceptance {
         let now = Instant::now();
+        let too_many = !self.hints.take(now);
         let Some(state) = self.links.of_peer(peer) else { return MessageAcceptance::Ignore };
+        let heavy = !state.protected && state.hints.lacks(now) >= f64::from(limits::HINTS_HEAVY);
+        if too_many && heavy && state.silent_until.is_none() {
+            debug!(link = state.link.0, "too many hints, and many of this stranger's");
+            state.silent_until = Some(now + limits::FLOOD_SILENCE);
+            self.swarm.behaviour_mut().gossip.set_application_score(peer, FLOOD_SCORE);
+            return MessageAcceptance::Ignore;
+        }
         if !state.hints.take(now) {
             if state.hints.overdrawn() >= limits::HINTS_OVERDRAWN_MAX && state.silent_until.is_none() {
                 debug!(link = state.link.0, protected = state.protected, "a flood of hints");

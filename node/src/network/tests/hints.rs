@@ -215,6 +215,43 @@ async fn a_stranger_that_floods_is_cut_and_a_proven_peer_is_silenced() {
 }
 
 #[tokio::test]
+async fn when_too_many_hints_come_strangers_with_many_are_silenced_and_those_with_few_are_heard() {
+    let listen = vec![TCP.to_owned()];
+    let config = NetworkConfig { listen, carry_for_others: true, ..NetworkConfig::default() };
+    let many = limits::HINTS_HEAVY * 2;
+    let seats = Seats { hints: Pace { burst: many * 2, per_second: 0 }, ..Seats::default() };
+    let mut node = Node::seated(config, seats).await;
+    let mut peers = Vec::new();
+    // One that says a little, one that says much, and one that says as much and is proven.
+    for proven in [false, false, true] {
+        let mut raw = Raw::connected(&node.addresses[0]).await;
+        let link = node.link_up().await;
+        if proven {
+            node.protect(link).await;
+        }
+        raw.subscribed("/allod/mail/02").await;
+        peers.push(raw);
+    }
+    let [few, heavy, proven] = &peers[..] else { unreachable!("three were made") };
+    for (number, raw) in [heavy, proven].into_iter().enumerate() {
+        for mark in 0..many as u16 {
+            raw.publish("/allod/mail/01", hint(mark + number as u16 * 1_000));
+            // One by one: the driver keeps half of the event channel for what matters more.
+            node.until("hint", |event| matches!(event, NetworkEvent::Hint { .. }).then_some(())).await;
+        }
+    }
+    // The next is one too many: whoever said much has said its last for a while.
+    heavy.publish("/allod/mail/01", hint(5_000));
+    assert!(node.all_hints().await.is_empty());
+    heavy.publish("/allod/mail/01", hint(5_001));
+    few.publish("/allod/mail/02", hint(1));
+    proven.publish("/allod/mail/02", hint(2));
+    let mut heard = node.all_hints().await;
+    heard.sort_unstable();
+    assert_eq!(heard, [(2, 1), (2, 2)]);
+}
+
+#[tokio::test]
 async fn a_neighbour_that_reads_nothing_delays_no_other() {
     let (mut slow, mut quick) = (Node::carrier(TCP).await, Node::listening(&[TCP]).await);
     quick.subscribe(&[2]).await;

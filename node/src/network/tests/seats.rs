@@ -96,7 +96,9 @@ async fn we_open_no_more_links_to_strangers_than_the_limit_and_no_more_in_all() 
 
 #[tokio::test]
 async fn strangers_of_one_address_do_not_take_all_seats() {
-    let mut node = Node::listening(&[TCP]).await;
+    let config = NetworkConfig { listen: vec![TCP.to_owned()], ..NetworkConfig::default() };
+    let often = Pace { burst: 1_000, per_second: 0 };
+    let mut node = Node::seated(config, Seats { address: often, newcomers: often, ..Seats::default() }).await;
     let mut strangers = dialers(limits::STRANGERS_PER_ADDRESS + 1).await;
     let mut links = Vec::new();
     for stranger in &mut strangers[..limits::STRANGERS_PER_ADDRESS] {
