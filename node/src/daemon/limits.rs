@@ -7,8 +7,8 @@ use allod_protocol::limits::STEP_MAX_BYTES;
 /// Connections to the control socket at once: a person's programs and scripts, with room. Beyond it the one that has been
 /// waited for longest is cut. Count.
 pub const CONNECTIONS_MAX: usize = 64;
-/// Callers that the system keeps until they are let in, as many as there are connections: whoever calls waits for no more than these. Count.
-pub const CALLERS_WAITING: u32 = 64;
+/// Callers that the system keeps until they are let in: whoever calls waits for no more than these. Count.
+pub const CALLERS_WAITING: u32 = 128;
 /// Watchers at once: each holds its connection for good, so half of them stay free for commands. Count.
 pub const WATCHERS_MAX: usize = 32;
 /// One request's line and headers: a few hundred paths in one `get`. Bytes.
