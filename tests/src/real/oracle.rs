@@ -193,10 +193,15 @@ impl Oracle {
                 adopt(path, api, &mut self.grants).unwrap_or_else(|finding| findings.push(finding));
             }
         }
-        for (id, grant) in &mut self.grants {
-            if all || grant.touched {
-                grant.touched = false;
-                findings.extend(grant.compare(id, api).err());
+        // A look at one by its name goes through all of them.
+        let listed = if all { states(api) } else { Ok(BTreeMap::new()) };
+        match &listed {
+            Err(finding) => findings.push(finding.clone()),
+            Ok(listed) => {
+                for (id, grant) in self.grants.iter_mut().filter(|(_, grant)| all || grant.touched) {
+                    grant.touched = false;
+                    findings.extend(grant.compare(id, api, listed.get(id).filter(|_| all)).err());
+                }
             }
         }
         findings
@@ -261,13 +266,35 @@ impl Field {
     }
 }
 
+/// The state of each grant, by its name.
+fn states(api: &Api) -> Result<BTreeMap<String, String>, String> {
+    let mut states = BTreeMap::new();
+    let mut after = String::new();
+    loop {
+        let mut query = vec![("limit", "1000")];
+        if !after.is_empty() {
+            query.push(("after", &after));
+        }
+        let page = api.get("/v1/grants", &query).map_err(|fault| format!("the grants can't be listed: {fault:?}"))?;
+        let word = |value: &serde_json::Value| value.as_str().unwrap_or_default().to_owned();
+        states.extend(items(&page).iter().map(|grant| (word(&grant["grant"]), word(&grant["state"]))));
+        after = word(&page["next"]);
+        if after.is_empty() {
+            return Ok(states);
+        }
+    }
+}
+
 impl Grant {
-    fn compare(&mut self, id: &str, api: &Api) -> Result<(), String> {
-        let seen = api
-            .get(&format!("/v1/grants/{id}"), &[])
-            .map_err(|fault| format!("grant {id} of {}: {fault:?}", self.path))?;
-        let state = seen["state"].as_str().unwrap_or_default();
-        match (self.lent, state) {
+    /// By what a listing says, or by asking for it.
+    fn compare(&mut self, id: &str, api: &Api, listed: Option<&String>) -> Result<(), String> {
+        let asked = || -> Result<String, String> {
+            let seen = api.get(&format!("/v1/grants/{id}"), &[]);
+            let seen = seen.map_err(|fault| format!("grant {id} of {}: {fault:?}", self.path))?;
+            Ok(seen["state"].as_str().unwrap_or_default().to_owned())
+        };
+        let state = listed.cloned().map_or_else(asked, Ok)?;
+        match (self.lent, state.as_str()) {
             (Lent::Active | Lent::Revoking, "active") => self.lent = Lent::Active,
             (Lent::Revoking | Lent::Revoked, "revoked") => self.lent = Lent::Revoked,
             (known, state) => return Err(format!("grant {id} of {} was {known:?} and is {state}", self.path)),

@@ -154,6 +154,11 @@ impl<'a> Story<'a> {
         self.plan.rounds(3_000, 100_000) as u64
     }
 
+    /// A node cuts a connection off after a few, and lets in so many connections a second.
+    fn pieces(&self) -> u64 {
+        self.plan.rounds(600, 30_000) as u64
+    }
+
     /// The person's work for a while, or until `beside` is over if that is longer.
     fn work(&mut self, seed: u64, lasts: Duration, beside: impl FnOnce() + Send) {
         let (stop, api) = (AtomicBool::new(false), self.alice.api());
@@ -278,7 +283,7 @@ impl<'a> Story<'a> {
             tapped.changed.load(Relaxed),
             tapped.cut.load(Relaxed)
         );
-        let each = self.frames().div_ceil(2 * REPEATERS);
+        let each = self.pieces().div_ceil(2 * REPEATERS);
         let play = |seed: u64| {
             let dice = Dice::seeded(self.plan.seed).split(seed);
             let (tapped, runtime) = (Arc::clone(&tapped), self.runtime.handle().clone());
