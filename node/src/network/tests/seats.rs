@@ -13,6 +13,17 @@ async fn dialers(count: usize) -> Vec<Node> {
     nodes
 }
 
+/// A stranger that found no seat has one now, and is served.
+async fn takes_the_seat(stranger: &mut Node, node: &mut Node) {
+    let link = stranger.dial(&node.addresses).await.expect("the proven peer left its seat");
+    let here = node.link_up().await;
+    let errand = node.request(here, Channel::Session, vec![1]).await;
+    let (over, exchange, _, _) = stranger.asked().await;
+    assert_eq!(over, link);
+    stranger.answer(exchange, vec![2]).await;
+    assert_eq!(node.result(errand).await, Ok(vec![2]));
+}
+
 #[tokio::test]
 async fn a_handshake_more_than_the_limit_is_cut_and_those_before_it_stay() {
     let node = Node::listening(&[TCP]).await;
@@ -60,13 +71,7 @@ async fn a_node_full_of_strangers_closes_the_next_and_takes_a_new_one_when_one_i
     let link = last.dial(&address).await.expect("looks established");
     last.link_down(link).await;
     node.protect(links[0]).await;
-    let link = last.dial(&address).await.expect("the proven peer left its seat");
-    let here = node.link_up().await;
-    let errand = node.request(here, Channel::Session, vec![1]).await;
-    let (over, exchange, _, _) = last.asked().await;
-    assert_eq!(over, link);
-    last.answer(exchange, vec![2]).await;
-    assert_eq!(node.result(errand).await, Ok(vec![2]));
+    takes_the_seat(last, &mut node).await;
 }
 
 #[tokio::test]
@@ -110,13 +115,7 @@ async fn strangers_of_one_address_do_not_take_all_seats() {
     last.link_down(link).await;
     node.protect(links[0]).await;
     node.settled().await;
-    let link = last.dial(&node.addresses).await.expect("the proven peer left its seat");
-    let here = node.link_up().await;
-    let errand = node.request(here, Channel::Session, vec![1]).await;
-    let (over, exchange, _, _) = last.asked().await;
-    assert_eq!(over, link);
-    last.answer(exchange, vec![2]).await;
-    assert_eq!(node.result(errand).await, Ok(vec![2]));
+    takes_the_seat(last, &mut node).await;
 }
 
 #[tokio::test]
