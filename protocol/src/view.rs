@@ -13,7 +13,7 @@ use crate::{
     contact::Contacts,
     delivery,
     grant::{Grant, hex},
-    id::{LogId, RelationshipId},
+    id::{GrantId, LogId, RelationshipId},
     log,
     path::{FieldPath, Selector},
     record,
@@ -21,6 +21,7 @@ use crate::{
     session::Sessions,
     store::StoreFault,
     table::{EntryPart, Key, Table},
+    time::Timestamp,
     tx::{Stop, Tx},
     wire::{
         body::{AskEnd, Body, Purged, ServedOutcome},
@@ -121,7 +122,7 @@ struct Peers<'a, 'tx> {
 #[derive(Clone)]
 struct PeerFacts {
     petname: String,
-    their_heard: Option<(crate::time::Timestamp, crate::time::Timestamp)>,
+    their_heard: Option<(Timestamp, Timestamp)>,
 }
 
 impl<'a, 'tx> Peers<'a, 'tx> {
@@ -156,13 +157,10 @@ impl<'a, 'tx> Peers<'a, 'tx> {
     }
 
     /// When the peer last had a head of ours: at the latest when we last heard from it.
-    fn given_heard(
-        &self,
-        grant: &Grant,
-    ) -> Result<Option<(crate::time::Timestamp, crate::time::Timestamp)>, StoreFault> {
+    fn given_heard(&self, grant: &Grant) -> Result<Option<(Timestamp, Timestamp)>, StoreFault> {
         let their: Option<log::TheirLog> = self.tx.get(&Key::their_log(grant.relationship))?;
         let at = their.and_then(|their| their.last_seen).unwrap_or(grant.not_before);
-        Ok(Some((at, crate::time::Timestamp::NEVER)))
+        Ok(Some((at, Timestamp::NEVER)))
     }
 }
 
@@ -270,8 +268,8 @@ pub fn entries(tx: &Tx<'_>, query: &LogQuery) -> Result<Listing<EntryView>, Stop
     let mut views = Vec::new();
     for relationship in &relationships {
         for (log, direction) in [(relationship.my_log, "sent"), (relationship.their_log, "received")] {
-            views.extend(log_entries(tx, relationship, log, direction, |view| {
-                query.since.is_none_or(|since| view.at >= since)
+            views.extend(log_entries(tx, relationship, log, direction, |at, _| {
+                query.since.is_none_or(|since| at >= since)
             })?);
         }
     }
@@ -284,14 +282,13 @@ fn log_entries(
     relationship: &Relationship,
     log: LogId,
     direction: &'static str,
-    wanted: impl Fn(&EntryView) -> bool,
+    wanted: impl Fn(Timestamp, &Body) -> bool,
 ) -> Result<Vec<EntryView>, StoreFault> {
     let mut views = Vec::new();
     for sequence in 1.. {
         let Some((wire, body)) = log::kept_body(tx, relationship, log, sequence)? else { break };
-        let view = entry(tx, relationship, log, sequence, direction, wire.at, &body)?;
-        if wanted(&view) {
-            views.push(view);
+        if wanted(wire.at, &body) {
+            views.push(entry(tx, relationship, log, sequence, direction, wire.at, &body)?);
         }
     }
     Ok(views)
@@ -302,13 +299,33 @@ fn log_entries(
 /// # Errors
 /// [`StoreFault`].
 pub fn entries_of(tx: &Tx<'_>, relationship: &Relationship, grant: &Grant) -> Result<Vec<EntryView>, StoreFault> {
-    let name = grant.id.to_string();
     let mut views = Vec::new();
     for (log, direction) in [(relationship.my_log, "sent"), (relationship.their_log, "received")] {
-        views.extend(log_entries(tx, relationship, log, direction, |view| view.grant.as_deref() == Some(&name))?);
+        views.extend(log_entries(tx, relationship, log, direction, |_, body| concerns(body, grant.id))?);
     }
     views.sort_by_key(|view| view.at);
     Ok(views)
+}
+
+/// Whether an entry says something of this grant.
+fn concerns(body: &Body, grant: GrantId) -> bool {
+    match body {
+        Body::Granted(granted) => granted.grant == grant,
+        Body::Keys(keys) => keys.grant == grant,
+        Body::Cells(cells) => cells.grant == grant,
+        Body::Revoked(revoked) => revoked.grant == grant,
+        Body::Purged(Purged::Selectors { grant: named, .. } | Purged::Cells { grant: named, .. }) => *named == grant,
+        Body::Read(read) => read.grant == grant,
+        Body::Served(served) => served.grant == grant,
+        Body::Used(used) => used.lines.iter().any(|line| line.grant == grant),
+        Body::Paired(_)
+        | Body::Profile(_)
+        | Body::Asked(_)
+        | Body::Answered(_)
+        | Body::Rekey(_)
+        | Body::Closed(_)
+        | Body::Unknown { .. } => false,
+    }
 }
 
 fn entry(
@@ -317,7 +334,7 @@ fn entry(
     log: LogId,
     seq: u64,
     direction: &'static str,
-    at: crate::time::Timestamp,
+    at: Timestamp,
     body: &Body,
 ) -> Result<EntryView, StoreFault> {
     let text = |selectors: &[Selector]| selectors.iter().map(ToString::to_string).collect::<Vec<_>>();

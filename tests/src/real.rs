@@ -64,6 +64,8 @@ pub struct Plan {
     pub engines: Vec<String>,
     /// In place of the form's own number of rounds.
     pub rounds: Option<usize>,
+    /// The one attack of `hostile` to make, instead of all.
+    pub attack: Option<String>,
     /// What could not be done here, and why.
     pub left_out: LeftOut,
 }

@@ -5,10 +5,14 @@
 //! place: a thousand callers that dawdle can't keep out one that does not.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, VecDeque},
     convert::Infallible,
-    fs, io,
-    os::unix::fs::PermissionsExt,
+    fs,
+    io::{self, Read},
+    os::unix::{
+        fs::PermissionsExt,
+        net::{self as unix, UnixListener},
+    },
     path::{Path, PathBuf},
     pin::{Pin, pin},
     sync::{Arc, Mutex, PoisonError},
@@ -26,21 +30,21 @@ use http_body_util::BodyExt;
 use hyper::{body::Incoming, server::conn::http1, service::service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::{
-    io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf},
-    net::{UnixListener, UnixSocket, UnixStream},
+    io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, Interest, ReadBuf, unix::AsyncFd},
+    net::{UnixSocket, UnixStream},
     sync::{Notify, watch},
     task::{AbortHandle, JoinSet},
     time::{Instant, Sleep},
 };
 use tower::ServiceExt;
-use zeroize::Zeroizing;
+use zeroize::{Zeroize, Zeroizing};
 
 use super::{errors::ErrorJson, input::Whole};
 use crate::daemon::{
     failure::{Failure, NodeRefusal},
     limits::{
-        BODY_MAX_BYTES, CALLER_DEADLINE, CALLER_SILENCE_MAX, CALLERS_WAITING, CONNECTIONS_MAX, GOODBYE, HEAD_MAX_BYTES,
-        IMPORT_MAX_BYTES,
+        BODY_MAX_BYTES, CALLER_DEADLINE, CALLER_SILENCE_MAX, CALLERS_WAITING, CONNECTIONS_MAX, CROWD_PAUSE, GOODBYE,
+        HEAD_MAX_BYTES, IMPORT_MAX_BYTES,
     },
 };
 
@@ -62,10 +66,13 @@ impl Default for Pace {
 /// The longest path of a socket, by the size of `sun_path` in the kernel, without its closing zero.
 const SOCKET_PATH_MAX_BYTES: usize = 107;
 
+/// After so many callers the other threads of the processor have their turn.
+const COURTESY: u32 = 16;
+
 /// The control socket, bound. It is removed when this is dropped.
 #[derive(Debug)]
 pub struct Socket {
-    listener: UnixListener,
+    listener: AsyncFd<UnixListener>,
     path: PathBuf,
 }
 
@@ -80,7 +87,7 @@ impl Socket {
         if path.as_os_str().len() > SOCKET_PATH_MAX_BYTES {
             return Err(NodeRefusal::SocketPathTooLong { path: shown(), most: SOCKET_PATH_MAX_BYTES as u64 }.into());
         }
-        let bound = || -> io::Result<UnixListener> {
+        let bound = || -> io::Result<AsyncFd<UnixListener>> {
             match fs::remove_file(path) {
                 Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
                 _ => {}
@@ -90,6 +97,10 @@ impl Socket {
             let listener = socket.listen(CALLERS_WAITING)?;
             // Between the two lines the home's own mode keeps others out.
             fs::set_permissions(path, fs::Permissions::from_mode(0o600))?;
+            let listener = listener.into_std()?;
+            #[expect(unsafe_code, reason = "there is no safe way to let callers in without making a task for each")]
+            // SAFETY: the listener owns its descriptor and always names the same one; it is closed when the `AsyncFd` is dropped, not before.
+            let listener = unsafe { AsyncFd::register_with_interest(listener, Interest::READABLE) }?;
             Ok(listener)
         };
         let listener = bound().map_err(|error| NodeRefusal::HomeIo { path: shown(), detail: error.to_string() })?;
@@ -101,6 +112,80 @@ impl Socket {
     pub fn path(&self) -> &Path {
         &self.path
     }
+
+    /// Those who wait to be let in. Of those who have said nothing yet only the newest are kept, as many as there are places: a
+    /// crowd of them costs no more than being let in and cut off.
+    async fn newcomers(&self) -> io::Result<Newcomers> {
+        let mut newcomers = Newcomers::default();
+        while newcomers.seen == 0 {
+            let mut ready = self.listener.readable().await?;
+            while newcomers.speaking.is_none() && newcomers.seen < CALLERS_WAITING {
+                match ready.try_io(|listener| listener.get_ref().accept()) {
+                    Ok(Ok((stream, _))) => newcomers.add(stream),
+                    Ok(Err(error)) if newcomers.seen == 0 => return Err(error),
+                    Ok(Err(_)) | Err(_) => break,
+                }
+            }
+        }
+        Ok(newcomers)
+    }
+}
+
+/// Callers that were let in together.
+#[derive(Default)]
+struct Newcomers {
+    /// Its first headers are here: it is served before more are let in.
+    speaking: Option<Newcomer>,
+    silent: VecDeque<Newcomer>,
+    seen: u32,
+    /// Silent ones that found no room.
+    cut_off: u32,
+}
+
+struct Newcomer {
+    stream: unix::UnixStream,
+    /// What it has said so far.
+    said: Zeroizing<Vec<u8>>,
+}
+
+impl Newcomers {
+    fn add(&mut self, mut stream: unix::UnixStream) {
+        self.seen += 1;
+        if self.seen.is_multiple_of(COURTESY) {
+            // On one processor the system would let this thread go on for milliseconds while others wait for it.
+            std::thread::yield_now();
+        }
+        if stream.set_nonblocking(true).is_err() {
+            return;
+        }
+        let mut buffer = [0; 2 * 1024];
+        let said = match stream.read(&mut buffer) {
+            // It hung up.
+            Ok(0) => return,
+            Ok(bytes) => {
+                let said = Zeroizing::new(buffer[..bytes].to_vec());
+                buffer[..bytes].zeroize();
+                said
+            }
+            Err(_) => Zeroizing::default(),
+        };
+        let newcomer = Newcomer { stream, said };
+        if has_head(&newcomer.said) {
+            self.speaking = Some(newcomer);
+            return;
+        }
+        if self.silent.len() == CONNECTIONS_MAX {
+            self.silent.pop_front();
+            self.cut_off += 1;
+        }
+        self.silent.push_back(newcomer);
+    }
+}
+
+/// Whether a first request's headers are whole.
+fn has_head(said: &[u8]) -> bool {
+    const END: &[u8] = b"\r\n\r\n";
+    said.windows(END.len()).any(|four| four == END)
 }
 
 impl Drop for Socket {
@@ -114,14 +199,13 @@ impl Drop for Socket {
 pub async fn serve(socket: Socket, owner: u32, router: Router, pace: Pace, mut stopping: watch::Receiver<bool>) {
     let places = Arc::new(Places::default());
     let mut connections = JoinSet::new();
-    loop {
-        let accepted = tokio::select! {
-            accepted = socket.listener.accept() => accepted,
-            Some(_) = connections.join_next() => continue,
+    'open: loop {
+        let newcomers = tokio::select! {
+            newcomers = socket.newcomers() => newcomers,
             _ = stopping.wait_for(|stopping| *stopping) => break,
         };
-        let stream = match accepted {
-            Ok((stream, _)) => stream,
+        let newcomers = match newcomers {
+            Ok(newcomers) => newcomers,
             Err(error) => {
                 // Too many open files, most likely: a moment later there may be fewer.
                 tracing::warn!(kind = ?error.kind(), "a caller could not be let in");
@@ -129,20 +213,33 @@ pub async fn serve(socket: Socket, owner: u32, router: Router, pace: Pace, mut s
                 continue;
             }
         };
-        if stream.peer_cred().map(|caller| caller.uid()).ok() != Some(owner) {
-            tracing::warn!("a caller of another user was cut off");
-            connections.spawn(turn_away(stream, pace));
-            continue;
+        let mut crowded = newcomers.cut_off > 0;
+        for (number, Newcomer { stream, said }) in (1..).zip(newcomers.speaking.into_iter().chain(newcomers.silent)) {
+            let Ok(stream) = UnixStream::from_std(stream) else { continue };
+            if stream.peer_cred().map(|caller| caller.uid()).ok() != Some(owner) {
+                tracing::warn!("a caller of another user was cut off");
+                connections.spawn(turn_away(stream, pace));
+                continue;
+            }
+            let (seat, taken_away) = tokio::select! {
+                seat = places.take() => seat,
+                _ = stopping.wait_for(|stopping| *stopping) => break 'open,
+            };
+            crowded |= taken_away;
+            let caller = connection(stream, said, Arc::clone(&seat), router.clone(), pace, stopping.clone());
+            let serving = connections.spawn(caller);
+            seat.belongs_to(serving);
+            // What a caller has said is read before the next is let in: else a thousand that say nothing drive out one that spoke.
+            tokio::task::yield_now().await;
+            if u32::is_multiple_of(number, COURTESY) {
+                std::thread::yield_now();
+            }
         }
-        let seat = tokio::select! {
-            seat = places.take() => seat,
-            _ = stopping.wait_for(|stopping| *stopping) => break,
-        };
-        let caller = connection(stream, Arc::clone(&seat), router.clone(), pace, stopping.clone());
-        let serving = connections.spawn(caller);
-        seat.belongs_to(serving);
-        // What a caller has said is read before the next is let in: else a thousand that say nothing drive out one that spoke.
-        tokio::task::yield_now().await;
+        while connections.try_join_next().is_some() {}
+        if crowded {
+            // Those who are being answered come first; whoever comes meanwhile is let in with the others.
+            tokio::time::sleep(CROWD_PAUSE).await;
+        }
     }
     drop(socket);
     let _ = tokio::time::timeout(GOODBYE, async { while connections.join_next().await.is_some() {} }).await;
@@ -157,18 +254,24 @@ async fn turn_away(mut stream: UnixStream, pace: Pace) {
 }
 
 async fn connection(
-    stream: UnixStream,
+    mut stream: UnixStream,
+    mut said: Zeroizing<Vec<u8>>,
     seat: Arc<Seat>,
     router: Router,
     pace: Pace,
     mut stopping: watch::Receiver<bool>,
 ) {
+    let spoke = tokio::select! {
+        spoke = tokio::time::timeout(pace.deadline, first_head(&mut stream, &mut said)) => spoke,
+        _ = stopping.wait_for(|stopping| *stopping) => return,
+    };
+    let Ok(Ok(())) = spoke else { return };
     let service = service_fn(move |request| answer(request, router.clone(), pace, Arc::clone(&seat)));
     let served = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(pace.deadline)
         .max_buf_size(HEAD_MAX_BYTES)
-        .serve_connection(TokioIo::new(Patient::new(stream, pace.silence)), service);
+        .serve_connection(TokioIo::new(Patient::new(said, stream, pace.silence)), service);
     let mut served = pin!(served);
     tokio::select! {
         // Whatever it is, the caller knows best: it hung up, or was too slow.
@@ -176,6 +279,20 @@ async fn connection(
         _ = stopping.wait_for(|stopping| *stopping) => served.as_mut().graceful_shutdown(),
     }
     let _ = served.await;
+}
+
+/// Waits for a caller's first headers. Nothing else is made for it before: whoever is cut off in the meantime has cost little.
+async fn first_head(stream: &mut UnixStream, said: &mut Zeroizing<Vec<u8>>) -> io::Result<()> {
+    let mut looked_at: usize = 0;
+    while !has_head(&said[looked_at..]) && said.len() < HEAD_MAX_BYTES {
+        looked_at = said.len().saturating_sub(3);
+        stream.readable().await?;
+        said.reserve(2 * 1024);
+        if stream.read_buf(&mut **said).await? == 0 {
+            break;
+        }
+    }
+    Ok(())
 }
 
 async fn answer(
@@ -251,7 +368,8 @@ impl Places {
         self.taken.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    async fn take(self: &Arc<Self>) -> Arc<Seat> {
+    /// A place, and whether somebody else gave it up.
+    async fn take(self: &Arc<Self>) -> (Arc<Seat>, bool) {
         loop {
             let freed = self.freed.notified();
             if let Some(seat) = self.try_take() {
@@ -261,9 +379,10 @@ impl Places {
         }
     }
 
-    fn try_take(self: &Arc<Self>) -> Option<Arc<Seat>> {
+    fn try_take(self: &Arc<Self>) -> Option<(Arc<Seat>, bool)> {
         let mut taken = self.locked();
-        if taken.len() >= CONNECTIONS_MAX {
+        let full = taken.len() >= CONNECTIONS_MAX;
+        if full {
             let waited_for = taken.iter().filter_map(|(number, place)| Some((place.waiting_since?, *number)));
             let (_, number) = waited_for.min()?;
             if let Some(serving) = taken.remove(&number).and_then(|place| place.serving) {
@@ -274,7 +393,7 @@ impl Places {
         let number = *next;
         *next += 1;
         taken.insert(number, Place { waiting_since: Some(Instant::now()), serving: None });
-        Some(Arc::new(Seat { places: Arc::clone(self), number }))
+        Some((Arc::new(Seat { places: Arc::clone(self), number }), full))
     }
 }
 
@@ -320,8 +439,9 @@ impl Drop for Working {
     }
 }
 
-/// A stream that fails when its other end reads nothing for too long.
+/// A stream that fails when its other end reads nothing for too long. What was read of it already comes first.
 struct Patient {
+    said: io::Cursor<Zeroizing<Vec<u8>>>,
     stream: UnixStream,
     silence: Duration,
     /// Runs while a write waits for room.
@@ -329,8 +449,8 @@ struct Patient {
 }
 
 impl Patient {
-    fn new(stream: UnixStream, silence: Duration) -> Self {
-        Self { stream, silence, patience: None }
+    fn new(said: Zeroizing<Vec<u8>>, stream: UnixStream, silence: Duration) -> Self {
+        Self { said: io::Cursor::new(said), stream, silence, patience: None }
     }
 
     fn within<T>(&mut self, polled: Poll<io::Result<T>>, context: &mut Context<'_>) -> Poll<io::Result<T>> {
@@ -350,6 +470,11 @@ impl AsyncRead for Patient {
         context: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
+        let before = buffer.filled().len();
+        let said = Pin::new(&mut self.said).poll_read(context, buffer);
+        if buffer.filled().len() > before {
+            return said;
+        }
         Pin::new(&mut self.stream).poll_read(context, buffer)
     }
 }

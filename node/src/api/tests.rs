@@ -219,6 +219,39 @@ async fn one_caller_in_earnest_gets_through_a_thousand_that_are_not() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn one_that_spoke_is_heard_before_a_crowd_that_came_after_it() {
+    let node = Running::new(None).await;
+    let socket = node.home.socket();
+    for _ in 0..20 {
+        let mut earnest = silent(&socket);
+        earnest.write_all(b"GET /v1/status HTTP/1.1\r\nhost: allod\r\nconnection: close\r\n\r\n").unwrap();
+        let _crowd: Vec<_> = (0..4 * CONNECTIONS_MAX).map(|_| silent(&socket)).collect();
+        let answer = tokio::task::spawn_blocking(move || {
+            let mut answer = String::new();
+            earnest.read_to_string(&mut answer).map(|_| answer)
+        });
+        let answer = timeout(PATIENCE, answer).await.unwrap().unwrap().unwrap();
+        assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn headers_may_come_in_pieces() {
+    let node = Running::new(None).await;
+    let mut stream = silent(&node.home.socket());
+    let answer = tokio::task::spawn_blocking(move || {
+        for piece in ["GET /v1/sta", "tus HTTP/1.1\r\nhost: allod\r\nconnection: close\r", "\n\r", "\n"] {
+            stream.write_all(piece.as_bytes()).unwrap();
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).map(|_| answer)
+    });
+    let answer = timeout(PATIENCE, answer).await.unwrap().unwrap().unwrap();
+    assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_body_is_taken_up_to_its_cap_and_no_further() {
     let node = Running::new(None).await;
     let filler = BODY_MAX_BYTES - json!({ "items": [], "x": "" }).to_string().len();

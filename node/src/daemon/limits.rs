@@ -7,8 +7,10 @@ use allod_protocol::limits::STEP_MAX_BYTES;
 /// Connections to the control socket at once: a person's programs and scripts, with room. Beyond it the one that has been
 /// waited for longest is cut. Count.
 pub const CONNECTIONS_MAX: usize = 64;
-/// Callers that the system keeps until they are let in: whoever calls waits for no more than these. Count.
-pub const CALLERS_WAITING: u32 = 128;
+/// Callers that the system keeps until they are let in: enough that a burst of others does not keep one from getting in line. Count.
+pub const CALLERS_WAITING: u32 = 1024;
+/// How long nobody is let in after somebody lost a place to a newcomer.
+pub const CROWD_PAUSE: Duration = Duration::from_millis(1);
 /// Watchers at once: each holds its connection for good, so half of them stay free for commands. Count.
 pub const WATCHERS_MAX: usize = 32;
 /// One request's line and headers: a few hundred paths in one `get`. Bytes.

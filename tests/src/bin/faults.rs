@@ -1,5 +1,5 @@
-//! Breaks the real binary on purpose: `faults [--soak] [--strict] [--seed N] [--rounds N] [--engine NAME]… FAMILY…`, all families if none
-//! is named.
+//! Breaks the real binary on purpose: `faults [--soak] [--strict] [--seed N] [--rounds N] [--engine NAME]… [--attack NAME] FAMILY…`,
+//! all families if none is named; `--attack` leaves `hostile` with that one.
 //!
 //! Prints what was done, with its numbers, then each finding in a sentence; ends with 1 if there is one. Homes are kept then. What can't be
 //! done on this machine is said and counted apart; with `--strict` that ends with 1 too.
@@ -37,6 +37,7 @@ fn main() -> ExitCode {
         dir: std::env::temp_dir().join(format!("allod-faults-{}", std::process::id())),
         engines: Vec::new(),
         rounds: None,
+        attack: None,
         left_out: LeftOut::default(),
     };
     let mut strict = false;
@@ -49,6 +50,7 @@ fn main() -> ExitCode {
             "--strict" => strict = true,
             "--seed" => plan.seed = number(&value()),
             "--rounds" => plan.rounds = usize::try_from(number(&value())).ok(),
+            "--attack" => plan.attack = Some(value()),
             "--engine" => plan.engines.push(value()),
             "--exe" => plan.exe = PathBuf::from(value()),
             "--dir" => plan.dir = PathBuf::from(value()),

@@ -85,7 +85,8 @@ fn on(plan: &Plan, engine: &str) -> Findings {
     let runtime = runtime.expect("a runtime can be made");
     let mut findings = Findings::new();
     let target = Target { shop: &shop, seed: plan.seed, lasts, form: plan.form };
-    for (attack_name, attack, sources) in ATTACKS {
+    let chosen = |name: &str| plan.attack.as_deref().is_none_or(|only| only == name);
+    for (attack_name, attack, sources) in ATTACKS.iter().filter(|(name, ..)| chosen(name)) {
         let name = format!("{engine}, {attack_name}");
         honest.take();
         watch.reset();
