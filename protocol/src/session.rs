@@ -434,6 +434,8 @@ impl Sessions {
     /// took something in. What it did not take although it came is not sent again and again.
     pub fn acknowledged(&mut self, id: SessionId, have: u64, next: u64) -> bool {
         let Some(session) = self.live.get_mut(&id) else { return false };
+        // More than we wrote is a lie, or our home is old; it may be any number.
+        let have = have.min(next.saturating_sub(1));
         let progress = have > session.have || !session.told;
         if !session.told {
             // What it has in truth: a home that was put back has less than it said in an earlier session.
