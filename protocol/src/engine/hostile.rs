@@ -11,14 +11,15 @@ use allod_crypto::{
 use crate::{
     agreement,
     codec::Coded,
-    command::{Answer, Command, Direction, Input, Lending, Mode, NodeKind, PeerState, SetItem},
+    command::{Answer, Command, Direction, ImportItem, Input, Lending, Mode, NodeKind, Page, PeerState, SetItem},
     delivery::{padding, record_key},
     effect::{Channel, Effect, Message},
     event::Event,
     grant::Grant,
     id::{AskId, GrantId},
+    limits::FIELDS_PER_RECORD_MAX,
     log,
-    path::{FieldPath, Path},
+    path::{FieldName, FieldPath, Path},
     purpose::Purpose,
     refusal::Code,
     rekey,
@@ -108,12 +109,16 @@ fn sets(ours: &mut Ours, path: &str, text: &str) {
 }
 
 fn lends(ours: &mut Ours, peer: &Peer, selector: &str) -> GrantId {
+    lends_as(ours, peer, selector, Mode::Follow)
+}
+
+fn lends_as(ours: &mut Ours, peer: &Peer, selector: &str, mode: Mode) -> GrantId {
     let lending = Lending {
         peer: peer.name().to_owned(),
         selectors: vec![selector.parse().unwrap()],
         purpose: Purpose::parse("delivery").unwrap(),
         until: None,
-        mode: Mode::Follow,
+        mode,
     };
     ours.does(Command::Grant { lending, lease: None }).unwrap();
     let id = peer.ours;
@@ -313,6 +318,50 @@ fn nobody_pairs_under_the_name_of_a_log_that_is_known() {
     asks(PairRequest::Declined { attempt });
     assert!(ours.sees(|tx| log::wire_entry(tx, taken, 1).unwrap()).is_some(), "a stranger's leaving takes it along");
     assert_eq!(met, PairAnswer::Failed);
+}
+
+#[test]
+fn a_report_of_any_number_of_uses_is_borne() {
+    let (mut ours, mut peer) = one(PeerState::Paired);
+    sets(&mut ours, CITY, "Paris");
+    let grant = lends_as(&mut ours, &peer, CITY, Mode::Reference);
+    let line = |count| UseLine {
+        grant,
+        selector: 0,
+        purpose: Purpose::parse("delivery").unwrap(),
+        count,
+        from: Timestamp::from_millis(0),
+        to: Timestamp::NEVER,
+    };
+    peer.claims(&mut ours, &Body::Used(Used { lines: vec![line(u64::MAX), line(u64::MAX)] }), None).unwrap();
+    let read = Body::Read(Read { grant, selector: 0, record: None, nonce: [3; 16] });
+    let answer = peer.claims(&mut ours, &read, None).expect("an answer");
+    assert!(answer.entries.iter().any(|entry| !entry.payload.is_empty()), "it was read");
+}
+
+#[test]
+fn a_record_reads_back_however_long_the_name_of_its_file_is() {
+    let (mut ours, _) = one(PeerState::Paired);
+    let record = "contact/me".parse().unwrap();
+    let field = |number: usize| (FieldName::parse(&format!("f{number}")).unwrap(), Value::text("x".repeat(1_000)));
+    let fields = (0..FIELDS_PER_RECORD_MAX).map(field).collect();
+    let source = format!("import:{}", "é".repeat(10_000));
+    ours.does(Command::Import { items: vec![ImportItem { record, fields }], source, dry_run: false }).unwrap();
+    let page = Page { limit: 10, after: None };
+    let Ok(Answer::Exported(exported)) = ours.does(Command::Export { kind: None, page }) else { panic!("an export") };
+    assert_eq!(exported.items[0].fields.len(), FIELDS_PER_RECORD_MAX);
+}
+
+#[test]
+fn a_peer_that_says_hello_without_end_takes_no_session_of_another() {
+    let (mut ours, mut peers) = Ours::with(Side::Inviter, &["one", "other"], PeerState::Paired);
+    for _ in 0..crate::limits::SESSIONS_MAX {
+        ours.greeted_by(&mut peers[0]);
+        let message = peers[0].message(Vec::new());
+        assert!(matches!(peers[0].says(&mut ours, &message), Some(SessionAnswer::Sealed { .. })));
+    }
+    let message = peers[1].message(Vec::new());
+    assert!(matches!(peers[1].says(&mut ours, &message), Some(SessionAnswer::Sealed { .. })));
 }
 
 #[test]

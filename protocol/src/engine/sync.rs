@@ -399,7 +399,8 @@ impl Live {
         if payload.is_some() {
             delivery::note_flight(tx, relationship, &mut grant, sequence);
             grant.last_use = Some(tx.wall());
-            grant.uses += 1;
+            // What the peer said that it used is in the sum too, and may be any number.
+            grant.uses = grant.uses.saturating_add(1);
         }
         grant.save(tx);
         Ok(())
