@@ -32,7 +32,7 @@ use crate::{
     wire::{
         body::{
             Asked, Body, CellContent, CellPlace, CellRef, Cells, CellsPayload, Granted, KeysChanged, KeysPayload,
-            Profile,
+            Profile, Read, UseLine, Used,
         },
         pair::{PairAnswer, PairRequest},
         session::SessionAnswer,
