@@ -12,6 +12,7 @@ use crate::{
     log::Verified,
     relationship::Relationship,
     store::StoreFault,
+    table::Key,
     time::Timestamp,
     tx::Tx,
     wire::body::{
@@ -97,7 +98,8 @@ pub fn authorize(tx: &Tx<'_>, relationship: &Relationship, verified: Verified) -
             Body::Paired(paired) => Some(Order::Paired(Authorized { body: paired.profile, at, sequence, payload })),
             Body::Profile(profile) => Some(Order::Profile(Authorized { body: profile, at, sequence, payload })),
             Body::Asked(asked) => {
-                let known = Ask::find(tx, relationship.id, asked.ask)?.is_some();
+                // New to this node: two peers who agree on an id could else turn the ask of one into that of the other.
+                let known = tx.has(&Key::ask_id(asked.ask))?;
                 (!known).then_some(Order::Asked(Authorized { body: asked, at, sequence, payload }))
             }
             Body::Answered(answered) => {
@@ -108,7 +110,8 @@ pub fn authorize(tx: &Tx<'_>, relationship: &Relationship, verified: Verified) -
                 ask.map(|ask| Order::Answered(Authorized { body: answered, at, sequence, payload }, Box::new(ask)))
             }
             Body::Granted(granted) => {
-                let known = Grant::find(tx, relationship.id, granted.grant)?.is_some();
+                // New to this node: keys, cells and ends stand under the grant's id alone, whosever it is.
+                let known = tx.has(&Key::grant_id(granted.grant))?;
                 (!known).then_some(Order::Granted(Authorized { body: granted, at, sequence, payload }))
             }
             Body::Keys(keys) => {

@@ -11,6 +11,8 @@
 
 mod command;
 mod first_word;
+#[cfg(test)]
+mod hostile;
 mod sync;
 mod waits;
 

@@ -175,7 +175,11 @@ pub fn keys(tx: &mut Tx<'_>, grant: &mut Grant, order: &Authorized<KeysChanged>)
         };
         if lent.taken_back.is_none() && grant.ended.is_none() && *epoch >= lent.epoch {
             lent.epoch = *epoch;
-            tx.put(&Key::field_key(grant.id, *place, *epoch), &FieldKeyRow(StoredKey::from_bytes(key)));
+            let row = Key::field_key(grant.id, *place, *epoch);
+            // Cells are held under a key that is here: another one in its place would make them damage.
+            if !tx.has(&row)? {
+                tx.put(&row, &FieldKeyRow(StoredKey::from_bytes(key)));
+            }
         }
     }
     grant.save(tx);
@@ -224,6 +228,7 @@ pub fn cells(
                 tx.delete(&key);
                 if cell.record.is_none() {
                     destroy_keys(tx, grant.id, cell.selector)?;
+                    keys.retain(|(selector, _), _| *selector != cell.selector);
                 }
                 gone.push(cell.clone());
             }
@@ -253,6 +258,7 @@ pub fn cells(
         tx.put_raw(&key, held.encode(tx.wall()));
         if cell.record.is_none() {
             destroy_older_keys(tx, grant.id, cell.selector, cell.epoch)?;
+            keys.retain(|(selector, epoch), _| *selector != cell.selector || *epoch >= cell.epoch);
         }
         grant.delivered_through = grant.delivered_through.max(cell.version);
     }

@@ -28,6 +28,8 @@ pub mod record;
 pub mod refusal;
 pub mod rekey;
 pub mod relationship;
+#[cfg(test)]
+mod rig;
 pub mod schema;
 pub mod secret;
 pub mod session;

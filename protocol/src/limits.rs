@@ -14,6 +14,8 @@ pub const ENTRY_MAX_BYTES: usize = 512 * 1024;
 pub const MESSAGE_MAX_BYTES: usize = 1024 * 1024;
 /// Fields in one record: a row of a wide table. Count.
 pub const FIELDS_PER_RECORD_MAX: usize = 512;
+/// Where a field came from: a file's name. A record's row holds it once a field, and is below a message's cap. Bytes.
+pub const SOURCE_MAX_BYTES: usize = 256;
 /// Scalars in a list or pairs in a map. Count.
 pub const ITEMS_PER_VALUE_MAX: usize = 1024;
 /// Writes in one step: a commit stays short, so that others wait little. Count.

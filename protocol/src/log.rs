@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     codec::Coded,
     id::LogId,
-    relationship::Relationship,
+    relationship::{PeerRef, Relationship},
     secret::StoredKey,
     store::StoreFault,
     table::{EntryPart, Key},
@@ -113,6 +113,9 @@ pub enum Received {
 
 /// Makes the rows of both logs of a new relationship.
 pub fn create(tx: &mut Tx<'_>, relationship: &Relationship, mine: StoredKey, theirs: StoredKey) {
+    for log in [relationship.my_log, relationship.their_log] {
+        tx.put(&Key::log_id(log), &PeerRef(relationship.id));
+    }
     let own = OwnLog { log: relationship.my_log, next: 1, last: [0; 32], chain: mine, acknowledged: 0 };
     tx.put(&Key::own_log(relationship.id), &own);
     let their =
@@ -130,6 +133,7 @@ pub fn erase(tx: &mut Tx<'_>, relationship: &Relationship) -> Result<(), StoreFa
             tx.delete(&key);
         }
         tx.delete(&Key::entry_key(log, 1, EntryPart::Body));
+        tx.delete(&Key::log_id(log));
     }
     tx.delete(&Key::own_log(relationship.id));
     tx.delete(&Key::their_log(relationship.id));

@@ -363,6 +363,9 @@ impl Pairings {
                 let Ok(theirs) = open_profile(&keys.profile_key, &rest.transcript, Role::Scanner, &theirs) else {
                     return self.broken(tx, id);
                 };
+                if rest.names_a_known_log(tx)? {
+                    return self.broken(tx, id);
+                }
                 let sealed = seal_profile(&keys.profile_key, &rest.transcript, Role::Inviter, profile, tx);
                 self.compare(tx, id, keys, rest, theirs)?;
                 Ok(PairingWork::Answer(PairAnswer::Done { profile: sealed }))
@@ -487,6 +490,7 @@ impl Pairings {
             }
             (Handshake::ScannerAwaitsDone { keys, rest }, PairAnswer::Done { profile: theirs }) => {
                 match open_profile(&keys.profile_key, &rest.transcript, Role::Inviter, &theirs) {
+                    Ok(_) if rest.names_a_known_log(tx)? => self.failed(tx, id),
                     Ok(theirs) => {
                         self.compare(tx, id, *keys, *rest, theirs)?;
                         Ok(PairingWork::Compare)
@@ -825,6 +829,13 @@ struct PairedRest {
     their_bundle: Bundle,
     sas: Sas,
     transcript: [u8; 32],
+}
+
+impl PairedRest {
+    /// Whether the other side calls its log as one of any relationship is called already: its entries would stand in that one's place.
+    fn names_a_known_log(&self, tx: &Tx<'_>) -> Result<bool, StoreFault> {
+        tx.has(&Key::log_id(LogId::from_bytes(self.their_bundle.log_id)))
+    }
 }
 
 fn take_keys(paired: Paired) -> (KeySchedule, PairedRest) {

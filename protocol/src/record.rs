@@ -89,6 +89,8 @@ pub struct Written {
     pub version: u64,
     /// The same value as before: no new version, and nothing to tell anyone.
     pub unchanged: bool,
+    /// The record was not there before this field, whether or not it ever was.
+    pub made_record: bool,
 }
 
 /// The counts of the store.
@@ -230,7 +232,7 @@ impl<'r> Writing<'r> {
         if let Ok(place) = place {
             let present = &self.row.fields[place];
             if present.source == source && self.is_at(tx, place, &value)? {
-                return Ok(Written { path, version: present.version, unchanged: true });
+                return Ok(Written { path, version: present.version, unchanged: true, made_record: false });
             }
             let field_tag = tx.field_tag(name);
             tx.put(&Key::version(self.tag, field_tag, present.version), &VersionRow(present.clone()));
@@ -253,7 +255,8 @@ impl<'r> Writing<'r> {
             Ok(place) => self.row.fields[place] = field,
             Err(place) => self.row.fields.insert(place, field),
         }
-        Ok(Written { path, version, unchanged: false })
+        let made_record = self.is_new && self.row.fields.len() == 1;
+        Ok(Written { path, version, unchanged: false, made_record })
     }
 
     /// Writes the row, if anything changed. Returns by how much there is more.

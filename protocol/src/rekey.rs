@@ -241,6 +241,11 @@ fn take_up(
     let next = RelationshipSecret::next(&relationship.rekey_key.key(), for_inviter, for_scanner, said);
     let keys = next.schedule();
     let role = relationship.side.role();
+    // Both sides speak the generation before this one by now. A session can outlive many changes: what is older goes here too.
+    for old in relationship.key_sets.iter().filter(|set| set.generation < relationship.speaks) {
+        tx.delete(&Key::route(old.my_route));
+    }
+    relationship.key_sets.retain(|set| set.generation >= relationship.speaks);
     relationship.key_sets.push(KeySet { generation, my_route, their_route, psk: StoredKey::keep(&keys.session_psk) });
     relationship.rekey_key = StoredKey::keep(&keys.rekey_key);
     relationship.hint_key = StoredKey::keep(&keys.hint_key);

@@ -5,6 +5,7 @@
 
 use allod_crypto::{AgreementIdentity, Role, SigningIdentity, VerifyKey, hmac16};
 use serde::{Deserialize, Serialize};
+use unicode_normalization::{UnicodeNormalization, is_nfc};
 
 use crate::{
     codec::Coded,
@@ -406,11 +407,15 @@ pub fn is_petname(text: &str) -> bool {
     (1..=PETNAME_MAX_BYTES).contains(&text.len())
         && text.trim() == text
         && !like_an_id
-        && !text.chars().any(|c| c.is_control() || c == '/' || is_bidi_control(c))
+        && is_nfc(text)
+        && !text.chars().any(|c| c.is_control() || c == '/' || is_unseen(c))
 }
 
-fn is_bidi_control(character: char) -> bool {
-    matches!(character, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+/// What turns text around or is not seen: two names that differ by it alone look the same on a screen.
+fn is_unseen(character: char) -> bool {
+    matches!(character, '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{115f}' | '\u{1160}' | '\u{17b4}' | '\u{17b5}'
+        | '\u{180b}'..='\u{180f}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}'
+        | '\u{3164}' | '\u{feff}' | '\u{ffa0}' | '\u{fff0}'..='\u{fffb}' | '\u{e0000}'..='\u{e0fff}')
 }
 
 /// A petname from what a peer calls itself: cleaned, and numbered if it is taken.
@@ -418,7 +423,8 @@ fn is_bidi_control(character: char) -> bool {
 /// # Errors
 /// [`StoreFault`].
 pub fn free_petname(tx: &Tx<'_>, wished: &str) -> Result<String, StoreFault> {
-    let clean: String = wished.chars().filter(|c| !c.is_control() && !is_bidi_control(*c)).collect();
+    let is_seen = |c: &char| !c.is_control() && !is_unseen(*c) && !('\u{fe00}'..='\u{fe0f}').contains(c);
+    let clean: String = wished.chars().filter(is_seen).nfc().collect();
     let clean = clean.replace('/', "-");
     let mut base = clean.trim().to_owned();
     while base.len() > PETNAME_MAX_BYTES - 8 {
@@ -445,7 +451,9 @@ mod tests {
         for good in ["shop", "Mme Dupont", "café", "g", "go-shop"] {
             assert!(is_petname(good), "{good}");
         }
-        for bad in ["", "a/b", "a\nb", " a", "g-abc", "a-7x", "\u{202e}abc", &"x".repeat(65)] {
+        for bad in
+            ["", "a/b", "a\nb", " a", "g-abc", "a-7x", "\u{202e}abc", "shop\u{200b}", "cafe\u{301}", &"x".repeat(65)]
+        {
             assert!(!is_petname(bad), "{bad:?}");
         }
     }

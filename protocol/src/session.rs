@@ -30,6 +30,9 @@ const SYNC_BUDGET_BYTES: usize = 384 * 1024;
 /// Sessions of one peer that nobody proved yet: two nodes that call each other at once need two.
 const UNPROVED_MAX: usize = 4;
 
+/// Sessions of one peer in all: more than it has links, so that it takes nobody's place but its own.
+const OF_ONE_PEER_MAX: usize = 8;
+
 /// Peers whose newest signed time is kept in memory.
 const HEARD_MAX: usize = 4_096;
 
@@ -176,6 +179,17 @@ impl Sessions {
         if self.live.iter().filter(unproved).count() >= UNPROVED_MAX
             && let Some(oldest) =
                 self.live.iter().filter(unproved).min_by_key(|(_, session)| session.renewed).map(|(id, _)| *id)
+        {
+            self.remove(oldest);
+        }
+        let own = |(_, session): &(&SessionId, &Session)| session.relationship == relationship;
+        if self.live.iter().filter(own).count() >= OF_ONE_PEER_MAX
+            && let Some(oldest) = self
+                .live
+                .iter()
+                .filter(own)
+                .min_by_key(|(_, session)| (session.proved, session.renewed))
+                .map(|(id, _)| *id)
         {
             self.remove(oldest);
         }
@@ -434,6 +448,8 @@ impl Sessions {
     /// took something in. What it did not take although it came is not sent again and again.
     pub fn acknowledged(&mut self, id: SessionId, have: u64, next: u64) -> bool {
         let Some(session) = self.live.get_mut(&id) else { return false };
+        // More than we wrote is a lie, or our home is old; it may be any number.
+        let have = have.min(next.saturating_sub(1));
         let progress = have > session.have || !session.told;
         if !session.told {
             // What it has in truth: a home that was put back has less than it said in an earlier session.

@@ -114,6 +114,8 @@ tables! {
     Invitations = b'v', Tight;
     /// Relationships with something to say and nobody to say it to.
     Waiting = b'W', Tight;
+    /// Log id to relationship: entries stand under the id of their log alone, and the other side chose that of its own.
+    LogIds = b'l', Tight;
 }
 
 impl Table {
@@ -263,6 +265,11 @@ impl Key {
     #[must_use]
     pub fn their_log(id: RelationshipId) -> Self {
         Self::of(Table::TheirLogs, &[id.as_bytes()])
+    }
+
+    #[must_use]
+    pub fn log_id(log: LogId) -> Self {
+        Self::of(Table::LogIds, &[log.as_bytes()])
     }
 
     #[must_use]

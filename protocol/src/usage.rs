@@ -123,7 +123,7 @@ pub fn report(tx: &mut Tx<'_>, relationship: &Relationship) -> Result<(), StoreF
                 from: count.from,
                 to: count.to,
             });
-            grant.uses += count.count;
+            grant.uses = grant.uses.saturating_add(count.count);
             grant.last_use = Some(count.to);
             grant.save(tx);
         }

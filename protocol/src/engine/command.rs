@@ -18,6 +18,7 @@ use crate::{
     limits::{INVITATION_LIFETIME_MAX, SELECTORS_MAX},
     log,
     path::{FieldName, FieldPath, Path, Selector},
+    purpose::Purpose,
     record::{self, Written},
     refusal::Refusal,
     relationship::Relationship,
@@ -114,6 +115,11 @@ impl Live {
                 let ask = ask::open_to_us(tx, &ask)?;
                 let relationship = Relationship::load(tx, ask.relationship)?;
                 let relationship = Relationship::paired(tx, &relationship.petname)?;
+                if !ask.purpose.is_known() {
+                    let word = ask.purpose.to_string();
+                    let nearest = Purpose::parse(&word).err().unwrap_or_default().join(", ");
+                    return Err(Refusal::UnknownPurpose { word, nearest }.into());
+                }
                 let selectors = chosen(&ask, only)?;
                 let terms = Terms {
                     selectors,
@@ -238,7 +244,7 @@ impl Live {
         for one in written.iter().filter(|one| !one.unchanged) {
             marked.extend(followers.mark(tx, &one.path, None)?);
             // A record's own id can be lent too, and is there from its first field on.
-            if one.version == 1 {
+            if one.made_record {
                 marked.extend(followers.mark(tx, &one.path.record.field(FieldName::id()), None)?);
             }
             tx.happened(Happening {

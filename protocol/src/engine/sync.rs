@@ -16,6 +16,7 @@ use crate::{
     refusal::Refusal,
     rekey,
     relationship::{Freeze, PeerRef, Relationship},
+    store::StoreFault,
     table::Key,
     tx::{Misbehaviour, Stop, Tx},
     usage,
@@ -147,15 +148,16 @@ impl Live {
             // What contradicts itself is not asked for again: two who see two histories would talk without end.
             wanted |= !matches!(received, Received::Fork);
             match received {
-                Received::New(verified) => {
-                    if let Some(order) = authorize(tx, &relationship, *verified)? {
-                        self.act(tx, relationship, order)?;
-                    }
-                }
+                Received::New(verified) => match authorize(tx, &relationship, *verified)? {
+                    Some(order) => self.act(tx, relationship, order)?,
+                    // Nobody writes more than `Paired` before both confirmed: a stranger fills no disk.
+                    None if relationship.state == PeerState::Pending => return Err(Misbehaviour::NotAllowed.into()),
+                    None => {}
+                },
                 Received::Known => {}
                 Received::TooEarly => break,
                 Received::Fork => {
-                    self.freeze(tx, &mut relationship, Freeze::Forked);
+                    self.freeze(tx, &mut relationship, Freeze::Forked)?;
                     break;
                 }
             }
@@ -168,7 +170,10 @@ impl Live {
             match log::acknowledge(tx, &relationship, have)? {
                 AcknowledgedChange::Nothing => {}
                 AcknowledgedChange::Through { now, .. } => self.arrived(tx, &relationship, now)?,
-                AcknowledgedChange::BeyondUs => self.freeze(tx, &mut relationship, Freeze::WeAreOlder),
+                AcknowledgedChange::BeyondUs => self.freeze(tx, &mut relationship, Freeze::WeAreOlder)?,
+            }
+            if self.sessions.get_mut(session).is_none() {
+                return Ok(());
             }
             let next = log::own(tx, &relationship)?.next;
             wanted |= self.sessions.acknowledged(session, have.sequence, next);
@@ -182,7 +187,10 @@ impl Live {
                 HeadReceived::Level | HeadReceived::Old => self.heard.push(Heard::Word(id)),
                 // It sends what is missing once it hears how far we are. A lower one came late, or from a home that was put back.
                 HeadReceived::Ahead | HeadReceived::Lower => {}
-                HeadReceived::Fork => self.freeze(tx, &mut relationship, Freeze::Forked),
+                HeadReceived::Fork => self.freeze(tx, &mut relationship, Freeze::Forked)?,
+            }
+            if self.sessions.get_mut(session).is_none() {
+                return Ok(());
             }
         }
         if let Some(head) = log::theirs(tx, &relationship)?.head {
@@ -222,11 +230,17 @@ impl Live {
         Ok(())
     }
 
-    fn freeze(&mut self, tx: &mut Tx<'_>, relationship: &mut Relationship, why: Freeze) {
+    /// One that nobody confirmed is erased instead: nothing was lent in it, and it would stay for good.
+    fn freeze(&mut self, tx: &mut Tx<'_>, relationship: &mut Relationship, why: Freeze) -> Result<(), StoreFault> {
+        if relationship.state == PeerState::Pending {
+            self.sessions.drop_peer(relationship.id);
+            return relationship.erase(tx);
+        }
         if relationship.frozen.is_none() {
             relationship.freeze(tx, why);
             happened(tx, relationship, "forked");
         }
+        Ok(())
     }
 
     /// Acts on what the other side may say.
@@ -385,7 +399,8 @@ impl Live {
         if payload.is_some() {
             delivery::note_flight(tx, relationship, &mut grant, sequence);
             grant.last_use = Some(tx.wall());
-            grant.uses += 1;
+            // What the peer said that it used is in the sum too, and may be any number.
+            grant.uses = grant.uses.saturating_add(1);
         }
         grant.save(tx);
         Ok(())

@@ -5,7 +5,7 @@
 //! that is destroyed or a head that is renewed is gone from here in the step that says so, and keys are wiped with it. What is not held, or
 //! may not be read, is left to [`super::read`], which says why.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeSet, HashMap, VecDeque};
 
 use allod_crypto::{Domain, ExtractedKey, SealedKey};
 
@@ -68,7 +68,7 @@ struct Peer {
 struct Stale {
     relationship: bool,
     head: bool,
-    grants: Vec<GrantId>,
+    grants: BTreeSet<GrantId>,
 }
 
 struct Held {
@@ -290,10 +290,7 @@ impl AtHand {
             return Ok(true);
         }
         let before = peer.size_bytes;
-        let mut changed = std::mem::take(&mut peer.stale.grants);
-        changed.sort_unstable();
-        changed.dedup();
-        for grant in changed {
+        for grant in std::mem::take(&mut peer.stale.grants) {
             match tx.get::<Grant>(&Key::grant(id, grant))?.filter(may_be_at_hand) {
                 Some(row) => {
                     peer.add(row);
@@ -387,7 +384,7 @@ impl Peer {
 
     /// The grant's row changed, or it ended: its keys go now, the row is read again when it is needed.
     fn drop_grant(&mut self, id: GrantId) {
-        self.stale.grants.push(id);
+        self.stale.grants.insert(id);
         let Some(slot) = self.slot_of(id) else { return };
         let Some(held) = self.grants[slot].take() else { return };
         self.size_bytes -= held.grant.selectors.len() * SELECTOR_BYTES;

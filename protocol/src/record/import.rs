@@ -3,6 +3,7 @@
 use super::{Counts, Writing, Written, add};
 use crate::{
     command::ImportItem,
+    limits::SOURCE_MAX_BYTES,
     refusal::Refusal,
     store::StoreFault,
     table::{Key, Table},
@@ -33,7 +34,9 @@ impl<'s> Import<'s> {
     pub fn begin(tx: &Tx<'_>, source: &'s str, dry_run: bool) -> Result<Self, StoreFault> {
         let none = tx.scan_raw(&Key::table(Table::Graves), None, 1)?.is_empty();
         let graves = if none { Graves::None } else { Graves::Some };
-        Ok(Self { source, dry_run, graves, added: Counts::default() })
+        // It stands beside each field: a record's row has room for so many bytes of it.
+        let end = (0..=SOURCE_MAX_BYTES.min(source.len())).rev().find(|end| source.is_char_boundary(*end));
+        Ok(Self { source: &source[..end.unwrap_or(0)], dry_run, graves, added: Counts::default() })
     }
 
     /// Takes in one record as an importer read it. Fields that it does not name stay as they are.
