@@ -4,7 +4,7 @@ use std::{collections::BTreeSet, time::Duration};
 
 use allod_protocol::{
     command::{Answer, Command, Direction, Mode, PairingStage, PeerState, Purge, WordsAre},
-    id::{AskId, GrantId},
+    id::{AskId, GrantId, InvitationId},
     limits::{ENTRIES_PER_SYNC_MAX, OPEN_ASKS_MAX, READS_PER_HOUR},
     purpose::Purpose,
     refusal::Code,
@@ -271,9 +271,9 @@ fn a_grant_is_given_once_whatever_comes_later_under_its_id() {
     assert_eq!(held[0].lease_ms, Some(600_000));
 }
 
-#[test]
-fn a_peer_that_is_only_pending_can_neither_lend_nor_ask_and_its_goodbye_harms_nobody() {
-    let mut world = World::seeded(208);
+/// A person's node that compares words with a vendor that confirmed and then turns evil, and the id of the pairing there.
+fn pending_with_evil(seed: u64) -> (World, NodeId, Evil, InvitationId) {
+    let mut world = World::seeded(seed);
     let (alice, shop) = (world.person("alice"), world.vendor("shop"));
     world.set(alice, "contact/me/city", "Paris");
     let (id, text) = world.invitation(alice);
@@ -281,15 +281,34 @@ fn a_peer_that_is_only_pending_can_neither_lend_nor_ask_and_its_goodbye_harms_no
     assert_eq!(scanned.stage, PairingStage::Comparing);
     world.done(shop, Command::Confirm { id: scanned.id, words: WordsAre::TheSame });
     world.settle();
-    let mut evil = Evil::takes_over(&mut world, shop, alice);
+    let evil = Evil::takes_over(&mut world, shop, alice);
+    (world, alice, evil, id)
+}
+
+#[test]
+fn a_peer_that_is_only_pending_can_neither_lend_nor_ask() {
+    let (mut world, alice, mut evil, _) = pending_with_evil(208);
     evil.writes(&mut world, &asks_for_the_city(1), None);
     evil.writes(&mut world, &Body::Closed(Closed {}), None);
     let all = 1..=evil.written(&world);
     let entries = evil.entries(&world, all);
     let message = evil.message(&world, entries);
-    evil.says(&mut world, &message);
+    assert_eq!(evil.says(&mut world, &message), Met::Silence, "nothing of it is kept");
     assert!(world.runs(alice), "it goes on");
     assert!(world.asks(alice).is_empty());
+    world.run_for(Duration::from_secs(7_200));
+    assert!(world.known_peers(alice).is_empty(), "nobody confirmed here");
+    assert_eq!(world.own(alice, "contact/me/city"), "Paris");
+}
+
+#[test]
+fn the_goodbye_of_a_peer_that_is_only_pending_harms_nobody() {
+    let (mut world, alice, mut evil, id) = pending_with_evil(218);
+    evil.writes(&mut world, &Body::Closed(Closed {}), None);
+    let entries = evil.entries(&world, 1..=evil.written(&world));
+    let message = evil.message(&world, entries);
+    evil.says(&mut world, &message);
+    assert!(world.runs(alice), "it goes on");
     assert!(world.known_peers(alice).is_empty(), "the pairing is over");
     let late = world.done(alice, Command::Confirm { id, words: WordsAre::TheSame });
     assert!(matches!(late, Answer::Pairing(view) if view.stage == PairingStage::Ended));
