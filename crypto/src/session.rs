@@ -264,6 +264,29 @@ mod tests {
     }
 
     #[test]
+    fn a_first_message_carries_nothing() {
+        let mut world = World::seeded(5);
+        let (phone, theirs, mut dice) = (&world.phone, world.shop.public(), SeededDice::new(6));
+        let handshake = Handshake::new(PATTERN, Turn::First, phone, Some(&theirs), &world.psk, b"p", &mut dice);
+        let first = handshake.unwrap().write(b"more").unwrap();
+        assert!(world.answer(b"p", &first, &[]).is_err());
+    }
+
+    #[test]
+    fn the_same_split_after_another_handshake_gives_other_keys() {
+        let keys = |hash: u8| {
+            let split = Split {
+                from_first: SecretKey::from_bytes([1; 32]),
+                from_second: SecretKey::from_bytes([2; 32]),
+                hash: [hash; 32],
+            };
+            SessionKeys::new(split, Turn::First)
+        };
+        assert_ne!(keys(3).send.expose(), keys(4).send.expose());
+        assert_ne!(keys(3).receive.expose(), keys(4).receive.expose());
+    }
+
+    #[test]
     fn a_message_of_one_session_is_nothing_in_the_next() {
         let mut world = World::seeded(3);
         let (phone, _) = world.session();

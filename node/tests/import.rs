@@ -58,6 +58,20 @@ fn cards(text: &[u8]) -> Imported {
 }
 
 #[test]
+fn a_record_of_an_export_with_more_fields_than_one_has_is_left_out_and_the_others_come_in() {
+    let record = |id: &str, count: usize| {
+        let fields = (0..count).map(|number| format!(r#""f{number}": {{"type": "text", "value": "x"}}"#));
+        format!(r#"{{"record": "contact/{id}", "fields": {{{}}}}}"#, fields.collect::<Vec<_>>().join(","))
+    };
+    let most = allod_protocol::limits::FIELDS_PER_RECORD_MAX;
+    let records = [record("full", most), record("over", most + 1)].join(",");
+    let export = format!(r#"{{"allod": 1, "exported": "2026-11-24T09:10:00Z", "records": [{records}]}}"#);
+    let imported = import::read(export.as_bytes(), "x.json", None, None).unwrap();
+    assert_eq!(paths(&imported), ["contact/full"]);
+    assert!(matches!(imported.skipped[0].reason, Reason::TooManyFields { .. }), "{:?}", imported.skipped);
+}
+
+#[test]
 fn bad_rows_are_named_by_their_line_and_the_others_come_in() {
     let imported = table(
         "Account of Ana\n\ndate;amount;note\n2026-01-01;1,50;a\n2026-01-02;2\n\n2026-01-03;3;c;extra\n;;\n2026-01-04;4;d;\n",

@@ -540,6 +540,9 @@ mod tests {
         assert!(Value::Map(vec![pair("a"), pair("b")]).checked().is_ok());
         assert_eq!(Value::Map(vec![pair("b"), pair("a")]).checked(), Err(ValueError::Shape));
         assert_eq!(Value::Map(vec![pair("a"), pair("a")]).checked(), Err(ValueError::Shape));
+        let many = |count: usize| Value::Map((0..count).map(|number| pair(&format!("k{number:05}"))).collect());
+        assert!(many(ITEMS_PER_VALUE_MAX).checked().is_ok());
+        assert_eq!(many(ITEMS_PER_VALUE_MAX + 1).checked(), Err(ValueError::Shape));
     }
 
     #[test]

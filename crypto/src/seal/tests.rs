@@ -186,6 +186,16 @@ fn one_body_has_one_sealed_form() {
     let forged = [&[VERSION][..], &3_u16.to_le_bytes(), &nonce, &commitment, &body, &tag].concat();
     assert_eq!(opened(&forged, Padding::None), Err(OpenError));
 
+    // Two whole chunks, and a third of nothing that says that it is the last.
+    let mut forged = [&[VERSION][..], &3_u16.to_le_bytes(), &nonce, &commitment].concat();
+    for (index, bytes) in [SEAL_CHUNK_BYTES, SEAL_CHUNK_BYTES, 0].into_iter().enumerate() {
+        let place = ChunkPlace::new(index, bytes == 0);
+        let mut chunk = vec![0; bytes];
+        let tag = encrypt(&cipher, &place.nonce(), &place.aad(&aad_hash), &mut chunk);
+        forged.extend([chunk.as_slice(), &tag].concat());
+    }
+    assert_eq!(opened(&forged, Padding::None), Err(OpenError));
+
     // And a body of two chunks in one piece.
     let (cipher, commitment) = committed_cipher(&key(), Domain::Cell, Suite::Whole, &nonce, &aad_hash);
     let mut body = vec![0; SEAL_CHUNK_BYTES + 1];

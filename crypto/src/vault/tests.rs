@@ -151,6 +151,18 @@ fn a_byte_too_many_is_damage_in_the_file_and_in_what_it_seals() {
 }
 
 #[test]
+fn a_flag_that_is_neither_is_damage() {
+    let home = Home::with(Protection::None);
+    let content = encoded(&home.vault);
+    // Behind both keys: whether there is a store, and whether there is a passphrase.
+    for at in [64, 65] {
+        let mut changed = content.to_vec();
+        changed[at] = 2;
+        assert!(file::decode_content(&changed).is_none(), "{at}");
+    }
+}
+
+#[test]
 fn what_is_sealed_is_written_without_growing_since_growing_leaves_keys_behind() {
     let mut home = Home::with(Protection::None);
     let content = encoded(&home.vault);

@@ -323,4 +323,25 @@ mod tests {
         }
         assert!(shown.last(id, &PairingStage::Comparing).words.is_empty());
     }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn a_locked_node_forgets_the_words_that_it_showed() {
+        use std::sync::Arc;
+
+        use crate::{
+            api::{Shared, status},
+            daemon::rig::TestHome,
+        };
+
+        let home = TestHome::new(None);
+        let daemon = home.start(&Default::default(), None).await;
+        let (node, watchers) = (Arc::clone(daemon.node()), Arc::new(tokio::sync::Semaphore::new(0)));
+        let api = Api(Arc::new(Shared { node, shown: Shown::default(), watchers, document: String::new() }));
+        let id = InvitationId::from_bytes([1; 16]);
+        let mut view = api.shown().last(id, &PairingStage::Comparing);
+        view.words = vec!["abaca".to_owned()];
+        api.shown().keep(id, &view);
+        drop(status::lock(State(api.clone())).await.unwrap());
+        assert!(api.shown().last(id, &PairingStage::Comparing).words.is_empty());
+    }
 }

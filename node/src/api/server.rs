@@ -506,3 +506,47 @@ impl AsyncWrite for Patient {
         self.stream.is_write_vectored()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn numbers(places: &Places) -> Vec<u64> {
+        places.locked().keys().copied().collect()
+    }
+
+    #[test]
+    fn the_caller_that_was_waited_for_longest_gives_up_its_place_and_one_that_is_answered_does_not() {
+        let places = Arc::new(Places::default());
+        let seats: Vec<_> = (0..CONNECTIONS_MAX).map(|_| places.try_take().unwrap()).collect();
+        let answered = Arc::clone(&seats[0]).work();
+        let newest = places.try_take().unwrap();
+        let left = numbers(&places);
+        assert_eq!(
+            (left.len(), left[0], left[1]),
+            (CONNECTIONS_MAX, 0, 2),
+            "the second came first of those waited for"
+        );
+        let all_answered: Vec<_> = seats.iter().cloned().chain([newest]).map(Seat::work).collect();
+        assert!(places.try_take().is_none(), "nobody who is answered is cut off");
+        assert_eq!(numbers(&places), left);
+        drop(all_answered);
+        // The first is answered still, in another request.
+        assert!(places.try_take().is_some());
+        drop((answered, seats));
+    }
+
+    #[test]
+    fn a_socket_is_its_owners_alone_and_its_path_fits_a_sockets_name() {
+        let outside = tempfile::tempdir().unwrap();
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let _inside = runtime.enter();
+        let path = outside.path().join("control.sock");
+        let socket = Socket::bind(&path).unwrap();
+        assert_eq!(fs::metadata(socket.path()).unwrap().permissions().mode() & 0o777, 0o600);
+        let room = SOCKET_PATH_MAX_BYTES - outside.path().as_os_str().len() - 1;
+        assert!(Socket::bind(&outside.path().join("s".repeat(room))).is_ok());
+        let failure = Socket::bind(&outside.path().join("s".repeat(room + 1))).unwrap_err();
+        assert_eq!(failure.id, "node-socket-path-too-long");
+    }
+}

@@ -159,7 +159,7 @@ pub struct VaultJson {
 /// Wipes all keys from memory, until `unlock`. Links are closed, and commands are refused.
 #[utoipa::path(post, path = "/v1/lock", tag = "node",
     responses((status = 200, body = VaultJson), (status = "default", body = ErrorJson)))]
-async fn lock(State(api): State<Api>) -> Reply<VaultJson> {
+pub(super) async fn lock(State(api): State<Api>) -> Reply<VaultJson> {
     api.node().lock().await?;
     api.shown().clear();
     Ok(Json(VaultJson { vault: "sealed" }))

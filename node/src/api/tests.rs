@@ -352,7 +352,7 @@ async fn a_watcher_hears_what_happens_and_what_it_missed() {
     let mut watching = Caller::connect(&node.home.socket()).await.stream("/v1/watch", Some(&id)).await;
     let text = next_text(&mut watching).await;
     assert!(text.contains("field_changed") && !text.contains(&format!("id: {id}\n")), "{text}");
-    let mut watching = Caller::connect(&node.home.socket()).await.stream("/v1/watch", Some("earlier.7")).await;
+    let mut watching = Caller::connect(&node.home.socket()).await.stream("/v1/watch", Some("earlier.1")).await;
     assert!(next_text(&mut watching).await.contains("event: missed"));
 }
 
@@ -372,6 +372,8 @@ async fn watchers_leave_room_for_commands() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_locked_node_answers_status_and_nothing_else_until_it_is_unlocked() {
     let node = Running::new(Some("open sesame")).await;
+    let (status, body) = node.call("POST", "/v1/unlock", json!({ "passphrase": "open barley" })).await;
+    assert_eq!((status, &body["error"]["id"]), (423, &json!("node-wrong-passphrase")), "while it is open too");
     assert_eq!(node.call("POST", "/v1/lock", Value::Null).await.0, 200);
     let (status, body) = node.call("GET", "/v1/status", Value::Null).await;
     assert_eq!(

@@ -353,6 +353,17 @@ mod tests {
     }
 
     #[test]
+    fn words_that_no_catalogue_has_and_texts_of_answers_are_shown_plain() {
+        let screen = screen(Layout::Columns, None);
+        let hostile = "a\u{1b}[2J\u{202e}b\nc";
+        let plain = "a[2Jb c";
+        assert_eq!((screen.term("peer-state", hostile), screen.purpose(hostile)), (plain.into(), plain.into()));
+        let answer = serde_json::json!([hostile, hostile]);
+        assert_eq!(crate::cli::forms::text(&answer[0]), plain);
+        assert_eq!(crate::cli::forms::texts(&answer), format!("{plain}, {plain}"));
+    }
+
+    #[test]
     fn a_narrow_terminal_wraps_between_words_and_a_narrower_one_gets_lines() {
         let narrow = screen(Layout::Columns, Some(30));
         let drawn = narrow.draw(table(&narrow));

@@ -117,22 +117,44 @@ mod tests {
             (libc::prctl(libc::PR_GET_DUMPABLE, 0, 0, 0, 0), libc::getrlimit(libc::RLIMIT_CORE, &raw mut limit))
         };
         assert_eq!((dumpable, known, limit.rlim_cur, limit.rlim_max), (0, 0, 0, 0));
+        // SAFETY: it takes a number and cannot fail; the answer is the mask that was set.
+        assert_eq!(unsafe { libc::umask(0o077) }, 0o077, "files of libraries are the owner's alone too");
     }
 
-    /// Tells the test that it is the child of itself.
-    #[cfg(target_env = "gnu")]
+    /// Tells a test that it is the child of itself.
     const CHILD: &str = "ALLOD_HYGIENE_TEST_CHILD";
+
+    /// Runs a test of this module in a process of its own.
+    fn alone(name: &str) -> std::process::Output {
+        let us = std::env::current_exe().unwrap();
+        let name = format!("daemon::hygiene::tests::{name}");
+        let child = std::process::Command::new(us).args(["--exact", "--nocapture", &name]).env(CHILD, "1").output();
+        let child = child.unwrap();
+        let said = String::from_utf8_lossy(&child.stdout);
+        assert!(child.status.success() && said.contains("1 passed"), "{said}");
+        child
+    }
+
+    #[test]
+    fn a_panic_is_logged_with_its_place_and_without_its_words() {
+        if std::env::var_os(CHILD).is_some() {
+            crate::daemon::logging::start();
+            harden().unwrap();
+            let _ = panic::catch_unwind(|| panic!("the value is {}", "canary"));
+            return;
+        }
+        let child = alone("a_panic_is_logged_with_its_place_and_without_its_words");
+        let log = String::from_utf8_lossy(&child.stderr).into_owned() + &String::from_utf8_lossy(&child.stdout);
+        assert!(log.contains("a step of this program failed") && log.contains("hygiene.rs:"), "{log}");
+        assert!(!log.contains("canary"), "{log}");
+    }
 
     /// In a process of its own: other tests of this one take memory meanwhile, between the pieces too.
     #[test]
     #[cfg(target_env = "gnu")]
     fn memory_that_was_freed_in_small_pieces_is_given_back() {
-        const NAME: &str = "daemon::hygiene::tests::memory_that_was_freed_in_small_pieces_is_given_back";
         if std::env::var_os(CHILD).is_none() {
-            let us = std::env::current_exe().unwrap();
-            let child = std::process::Command::new(us).args(["--exact", NAME]).env(CHILD, "1").output().unwrap();
-            let said = String::from_utf8_lossy(&child.stdout);
-            assert!(child.status.success() && said.contains("1 passed"), "{said}");
+            alone("memory_that_was_freed_in_small_pieces_is_given_back");
             return;
         }
         // 51 MB, freed below one piece that stays.

@@ -179,6 +179,30 @@ mod tests {
     }
 
     #[test]
+    fn a_phrase_sets_a_passphrase_only_where_no_node_runs_and_only_one_that_is_one() {
+        let outside = tempfile::tempdir().unwrap();
+        let home = outside.path().join("home");
+        let (name, kind) = (Some("alice".to_owned()), allod_protocol::command::NodeKind::Person);
+        let options = crate::daemon::InitOptions { home: home.clone(), name, kind, passphrase: None };
+        let phrase = crate::daemon::init(options).unwrap().phrase;
+        let vault = VaultFile::of(&home);
+        let before = std::fs::read(vault.path()).unwrap();
+        let set = |text: &str| {
+            let text = Zeroizing::new(text.to_owned());
+            set_by_phrase(&home, phrase.clone(), Some(&text), &mut crate::daemon::dice())
+        };
+        let running = crate::store::home::Home::open(&home).unwrap();
+        assert_eq!(set("open sesame").unwrap_err().id, "node-already-running");
+        drop(running);
+        for text in ["", &"x".repeat(PASSPHRASE_MAX_BYTES + 1)] {
+            assert_eq!(set(text).unwrap_err().id, "node-bad-passphrase");
+        }
+        assert_eq!(std::fs::read(vault.path()).unwrap(), before);
+        set("open sesame").unwrap();
+        assert!(vault.open(&Key::Passphrase(Zeroizing::new("open sesame".to_owned()))).is_ok());
+    }
+
+    #[test]
     fn each_keyboard_gives_the_same_bytes() {
         let composed = Zeroizing::new("\u{e9}t\u{e9}".to_owned());
         let apart = Zeroizing::new("e\u{301}te\u{301}".to_owned());

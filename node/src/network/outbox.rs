@@ -34,9 +34,9 @@ impl Outbox {
         self.kept.is_empty() && self.events.try_send(event).is_ok()
     }
 
-    /// Hints never take more than half of the channel.
-    pub(super) fn has_place_for_hints(&self) -> bool {
-        self.kept.is_empty() && self.events.capacity() * 2 > self.events.max_capacity()
+    /// A hint, which is lost where hints would take more than half of the channel; whether it went in.
+    pub(super) fn hint(&mut self, topic: u8, bytes: Vec<u8>) -> bool {
+        self.events.capacity() * 2 > self.events.max_capacity() && self.may(NetworkEvent::Hint { topic, bytes })
     }
 
     /// Whether the engine is so far behind that nothing new may begin.
@@ -85,8 +85,7 @@ mod tests {
         for link in 0..5 {
             outbox.must(down(link), None);
         }
-        assert!(!outbox.may(NetworkEvent::Hint { topic: 0, bytes: vec![] }));
-        assert!(!outbox.has_place_for_hints());
+        assert!(!outbox.hint(0, vec![]));
         for link in 0..5 {
             if !outbox.kept.is_empty() {
                 assert_eq!(receiver.recv().await, Some(down(link)));
@@ -96,9 +95,9 @@ mod tests {
                 assert_eq!(receiver.recv().await, Some(down(link)));
             }
         }
-        assert!(outbox.has_place_for_hints());
-        assert!(outbox.may(NetworkEvent::Hint { topic: 0, bytes: vec![] }));
-        assert!(!outbox.has_place_for_hints(), "half of the places is the most that hints get");
+        assert!(outbox.hint(0, vec![]));
+        assert!(!outbox.hint(0, vec![]), "half of the places is the most that hints get");
+        assert!(outbox.may(down(5)), "and what matters more has the other half");
     }
 
     #[test]

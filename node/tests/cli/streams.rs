@@ -39,6 +39,31 @@ fn an_invitation_is_shown_at_once_and_withdrawn_by_ctrl_c() {
     assert_eq!((last.address.as_str(), last.body.as_str()), ("/v1/pairings/v-1/confirm", r#"{"same":false}"#));
 }
 
+#[test]
+fn a_picture_of_an_invitation_is_its_owners_alone() {
+    use std::os::unix::fs::PermissionsExt;
+
+    let invitation = json!({ "id": "v-1", "invitation": "ALLOD:AAAA", "expires": "2026-11-24T13:04:00Z" });
+    let fake = Fake::answering([
+        answer("POST", "/v1/invitations", &invitation),
+        answer("GET", "/v1/pairings/v-1?seen=open", &json!({ "id": "v-1", "stage": "ended", "error": {} })),
+    ]);
+    fake.run(&mut fake.command(&arguments("invite --yes --png code.png --svg code.svg"), "C"), b"");
+    for name in ["code.png", "code.svg"] {
+        let about = fake.folder().join(name).metadata().unwrap();
+        assert_eq!(about.permissions().mode() & 0o777, 0o600, "{name}");
+    }
+}
+
+#[test]
+fn of_an_invitation_on_stdin_no_more_is_read_than_any_has() {
+    let refused = Answer { status: 400, ..answer("POST", "/v1/accept", &json!({ "error": {} })) };
+    let fake = Fake::answering([refused]);
+    fake.run(&mut fake.command(&arguments("accept - --yes"), "C"), "ALLOD:A".repeat(10_000).as_bytes());
+    let requests = fake.requests();
+    assert!((8_000..9_000).contains(&requests[0].body.len()), "{}", requests[0].body.len());
+}
+
 fn interrupt(process: u32) {
     let status = Command::new("kill").args(["-INT", &process.to_string()]).status().unwrap();
     assert!(status.success());

@@ -174,6 +174,37 @@ async fn many_commands_that_wait_share_one_commit() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn callers_and_peers_that_both_have_much_to_say_take_turns() {
+    let rig = Rig::open().await;
+    // The thread is held by a lock that the first step needs, so that both sides gather behind it.
+    let held = rig.script.events.lock().unwrap();
+    for link in 0..20 {
+        let (told, _) = oneshot::channel();
+        rig.door.0.try_send(Order::Command { command: Command::Status, told }).unwrap();
+        rig.events.try_send(NetworkEvent::LinkDown { link: Link(link) }).unwrap();
+    }
+    drop(held);
+    for _ in 0..2 {
+        rig.door.ask(Command::Status).await.unwrap();
+    }
+    let seen = rig.script.seen();
+    let of_callers = seen[..20].iter().filter(|seen| *seen == "Status").count();
+    assert!((8..=12).contains(&of_callers), "{seen:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_engine_that_runs_is_not_replaced_by_another_unlocking() {
+    let rig = Rig::open().await;
+    rig.door.ask(set()).await.unwrap();
+    rig.script.seen();
+    rig.door.unlock(opener(&rig.script)).await.unwrap();
+    // A second engine would have been told where the node listens, and would number its writes anew.
+    assert!(rig.script.seen().is_empty());
+    let Ok(Answer::Written { written, .. }) = rig.door.ask(set()).await else { panic!("it goes on") };
+    assert_eq!(written[0].version, 2);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_commit_is_never_larger_than_a_step_may_be() {
     let rig = Rig::open().await;
     *rig.script.write_bytes.lock().unwrap() = BATCH_MAX_BYTES / 3;

@@ -255,9 +255,7 @@ impl Driver {
         }
         match topic_number(&message.topic) {
             Some(topic) if message.data.len() == limits::HINT_BYTES => {
-                if self.outbox.has_place_for_hints() {
-                    self.outbox.may(NetworkEvent::Hint { topic, bytes: message.data });
-                }
+                self.outbox.hint(topic, message.data);
                 MessageAcceptance::Accept
             }
             _ => MessageAcceptance::Reject,

@@ -201,6 +201,8 @@ async fn a_stranger_that_floods_is_cut_and_a_proven_peer_is_silenced() {
         }
         if !proven {
             node.link_down(link).await;
+            let next = Node::listening(&[]).await.dial(&node.addresses).await;
+            assert_eq!(next, Err(DialFailure::Unreachable), "its address waits");
             continue;
         }
         node.all_hints().await;

@@ -6,7 +6,8 @@ use std::path::Path;
 
 use allod_protocol::store::StoreFault;
 
-use super::{ON_DISK, as_child, assert_no_blobs, child, finish, open, put, tracing_is_possible};
+use super::{EngineName, ON_DISK, as_child, assert_no_blobs, child, finish, open, put, tracing_is_possible};
+use crate::store::home;
 
 const ACKNOWLEDGEMENTS: &str = "acknowledgements";
 const COMMITS: u32 = 20;
@@ -112,8 +113,46 @@ fn a_sync_that_began_after_the_last_write_ends_before_each_acknowledgement() {
     }
 }
 
+#[test]
+fn a_file_is_on_the_disk_before_it_takes_its_name_and_the_name_before_it_is_said_to_be_there() {
+    const NAME: &str =
+        "durability::a_file_is_on_the_disk_before_it_takes_its_name_and_the_name_before_it_is_said_to_be_there";
+    if let Some((dir, _)) = as_child() {
+        let home = dir.join("one/two");
+        home::create_directory(&home).unwrap();
+        for content in ["first", "second"] {
+            home::replace_file(&home.join("vault"), content.as_bytes()).unwrap();
+        }
+        return;
+    }
+    if let Err(reason) = tracing_is_possible() {
+        println!("skipped: no strace here: {reason}");
+        return;
+    }
+    let outside = tempfile::tempdir().unwrap();
+    let dir = outside.path().canonicalize().unwrap();
+    let trace = dir.join("trace");
+    let calls = "trace=/^mkdir,/^rename,write,fsync,fdatasync";
+    let before = ["strace", "-f", "-y", "-qq", "-e", "signal=none", "-e", calls, "-o", trace.to_str().unwrap()];
+    let output = finish(&mut child(&before, NAME, EngineName::Sled, &dir));
+    assert!(output.status.success(), "{output:?}");
+    let trace = fs::read_to_string(trace).unwrap();
+    let dir = dir.to_str().unwrap();
+    let done = trace.lines().filter_map(|line| {
+        // Of a renaming the new name, which comes last.
+        let path = line.rsplit_once(dir)?.1.split(['"', '>']).next()?;
+        let call = ["mkdir", "rename", "write", "sync"].into_iter().find(|call| line.contains(call))?;
+        Some(format!("{call} {path}"))
+    });
+    let done: Vec<_> = done.collect();
+    let made = ["mkdir /one", "sync ", "mkdir /one/two", "sync /one"];
+    let new = "/one/two/vault.new";
+    let replaced = [&format!("write {new}"), &format!("sync {new}"), "rename /one/two/vault", "sync /one/two"];
+    assert_eq!(done, [&made[..], &replaced, &replaced].concat());
+}
+
 /// As a child: commits until it fails, acknowledges what did not, and says what the store answers then.
-fn commit_until_failure(dir: &Path, engine: super::EngineName) {
+fn commit_until_failure(dir: &Path, engine: EngineName) {
     let mut store = open(engine, &dir.join("store"), true).unwrap();
     let mut acknowledgements = File::create(dir.join(ACKNOWLEDGEMENTS)).unwrap();
     for number in 0..COMMITS_MAX {
@@ -151,7 +190,7 @@ fn failing(test: &str, inject: &str, expected: &str) {
         }
         store.check().unwrap();
         drop(store);
-        if engine == super::EngineName::Sled {
+        if engine == EngineName::Sled {
             assert_no_blobs(&store_dir);
         }
     }
