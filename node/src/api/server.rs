@@ -518,9 +518,9 @@ mod tests {
     #[test]
     fn the_caller_that_was_waited_for_longest_gives_up_its_place_and_one_that_is_answered_does_not() {
         let places = Arc::new(Places::default());
-        let seats: Vec<_> = (0..CONNECTIONS_MAX).map(|_| places.try_take().unwrap()).collect();
+        let seats: Vec<_> = (0..CONNECTIONS_MAX).map(|_| places.try_take().unwrap().0).collect();
         let answered = Arc::clone(&seats[0]).work();
-        let newest = places.try_take().unwrap();
+        let newest = places.try_take().unwrap().0;
         let left = numbers(&places);
         assert_eq!(
             (left.len(), left[0], left[1]),
