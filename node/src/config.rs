@@ -4,7 +4,7 @@
 
 use std::{
     collections::BTreeMap,
-    fs, io,
+    io::{self, Read},
     net::{IpAddr, SocketAddr, TcpListener, UdpSocket},
     path::Path,
 };
@@ -18,7 +18,10 @@ use crate::{
         limits::CONFIG_MAX_BYTES,
         vault_file::FILE as VAULT,
     },
-    store::{EngineName, home::replace_file},
+    store::{
+        EngineName,
+        home::{open_file, replace_file},
+    },
 };
 
 /// The file of the settings.
@@ -183,11 +186,14 @@ impl Settings {
 }
 
 fn read_small(path: &Path) -> io::Result<String> {
-    let bytes = fs::metadata(path)?.len();
+    let mut file = open_file(path)?;
+    let bytes = file.metadata()?.len();
     if bytes > CONFIG_MAX_BYTES {
         return Err(io::Error::new(io::ErrorKind::FileTooLarge, format!("{bytes} bytes are too many")));
     }
-    fs::read_to_string(path)
+    let mut text = String::new();
+    file.read_to_string(&mut text)?;
+    Ok(text)
 }
 
 /// The ports that the system chose, by the address with port 0 that asked for one: a peer finds the node there again.
@@ -279,6 +285,8 @@ impl<'a> Wanted<'a> {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use allod_protocol::refusal::{Code, Fact};
 
     use super::*;

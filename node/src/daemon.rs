@@ -46,7 +46,7 @@ use self::{
     bridge::{Bridge, Listening},
     clock::Clock,
     driver::{Driver, Ended},
-    limits::{GOODBYE, NETWORK_EVENTS_MAX, PREDECESSOR},
+    limits::{GOODBYE, HOME_LOOKED_AT, NETWORK_EVENTS_MAX, PREDECESSOR},
     node::{Stages, blocking, reached},
     passphrase::Ways,
     signals::Signals,
@@ -115,7 +115,7 @@ pub struct Daemon {
     network: mpsc::Sender<NetworkCommand>,
     serving: JoinHandle<()>,
     /// Held to the end.
-    _home: Home,
+    home: Home,
 }
 
 /// What a daemon is made from.
@@ -201,7 +201,7 @@ impl Daemon {
         let serving = api::server::serve(socket, hygiene::own_user(), router, Pace::default(), node.stopping());
         let serving = tokio::spawn(serving);
         node.listening.wait(listen.len(), LISTENING_WITHIN).await;
-        Ok(Self { node, socket: socket_path, end, network, serving, _home: home })
+        Ok(Self { node, socket: socket_path, end, network, serving, home })
     }
 
     /// The node.
@@ -224,13 +224,12 @@ impl Daemon {
         let ended = tokio::select! {
             farewell = told => Ok(farewell),
             () = reached(self.node.stages.asked.subscribe()) => Ok(Farewell::Asked),
-            ended = &mut self.end => Err(ended.unwrap_or(Ended::Engine("its thread is gone".to_owned()))),
+            ended = &mut self.end => Err(end_failure(ended.unwrap_or(Ended::Engine("its thread is gone".to_owned())))),
+            () = lost(&self.home) => Err(NodeRefusal::HomeMoved { home: self.home.dir().display().to_string() }.into()),
         };
-        let ended = ended.map_err(|ended| {
-            let failure = end_failure(ended);
+        let ended = ended.inspect_err(|failure: &Failure| {
             // In the log too, in plain words and before anything else can go wrong.
             tracing::error!(id = failure.id, "the node cannot go on and stops");
-            failure
         });
         notify(&[sd_notify::NotifyState::Stopping]);
         self.node.door.stop().await;
@@ -287,6 +286,13 @@ fn say_ready(daemon: &Daemon, json: bool, out: &mut dyn Write) -> io::Result<()>
 fn notify(states: &[sd_notify::NotifyState<'_>]) {
     // Without systemd there is nobody to tell.
     let _ = sd_notify::notify(states);
+}
+
+/// Returns once the home's path leads elsewhere: what a node acknowledges must be where its owner will look for it.
+async fn lost(home: &Home) {
+    while home.is_in_place() {
+        sleep(HOME_LOOKED_AT).await;
+    }
 }
 
 /// Takes the home for this process. One that is being given up by a node that stops is waited for.

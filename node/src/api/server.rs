@@ -10,7 +10,7 @@ use std::{
     fs,
     io::{self, Read},
     os::unix::{
-        fs::PermissionsExt,
+        fs::{MetadataExt, PermissionsExt},
         net::{self as unix, UnixListener},
     },
     path::{Path, PathBuf},
@@ -74,6 +74,13 @@ const COURTESY: u32 = 16;
 pub struct Socket {
     listener: AsyncFd<UnixListener>,
     path: PathBuf,
+    /// Device and number of its file: another socket may be at its path by then.
+    file: Option<(u64, u64)>,
+}
+
+/// What is at a path, links not followed.
+fn file_at(path: &Path) -> Option<(u64, u64)> {
+    fs::symlink_metadata(path).ok().map(|metadata| (metadata.dev(), metadata.ino()))
 }
 
 impl Socket {
@@ -104,7 +111,7 @@ impl Socket {
             Ok(listener)
         };
         let listener = bound().map_err(|error| NodeRefusal::HomeIo { path: shown(), detail: error.to_string() })?;
-        Ok(Self { listener, path: path.to_owned() })
+        Ok(Self { listener, file: file_at(path), path: path.to_owned() })
     }
 
     /// Its path.
@@ -191,7 +198,9 @@ fn has_head(said: &[u8]) -> bool {
 impl Drop for Socket {
     fn drop(&mut self) {
         // Left behind it does no harm: the next start replaces it.
-        let _ = fs::remove_file(&self.path);
+        if self.file.is_some() && self.file == file_at(&self.path) {
+            let _ = fs::remove_file(&self.path);
+        }
     }
 }
 

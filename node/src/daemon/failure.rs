@@ -52,6 +52,8 @@ refusals! {
     HomeNewer { version: Number } = "node-home-newer", Failed;
     /// The operating system refused something in the home.
     HomeIo { path: Text, detail: Text } = "node-home-io", Failed;
+    /// The home is no longer where it was when the node started.
+    HomeMoved { home: Text } = "node-home-moved", Failed;
     /// Another process runs on this home.
     AlreadyRunning { process: Text } = "node-already-running", Conflict;
     /// The settings do not read.

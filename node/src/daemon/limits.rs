@@ -56,6 +56,8 @@ pub const PASSPHRASE_MAX_BYTES: usize = 1_024;
 pub const CONFIG_MAX_BYTES: u64 = 64 * 1024;
 /// The vault file: its 256 buckets with two generations each, several times over. Bytes.
 pub const VAULT_MAX_BYTES: u64 = 1024 * 1024;
+/// How often the node looks whether its home is where it was: until then callers who look for it there find another, or none.
+pub const HOME_LOOKED_AT: Duration = Duration::from_secs(2);
 /// How long a stopping node gives the network to say goodbye, and callers to read their answers.
 pub const GOODBYE: Duration = Duration::from_secs(3);
 /// How long a starting node waits for one that is stopping.

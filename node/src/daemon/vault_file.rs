@@ -4,7 +4,6 @@
 //! file, durable before it is reported, so that a key that was rotated away can't come back.
 
 use std::{
-    fs,
     io::{self, Read},
     path::{Path, PathBuf},
 };
@@ -18,7 +17,7 @@ use super::{
     limits::VAULT_MAX_BYTES,
     passphrase,
 };
-use crate::store::home::replace_file;
+use crate::store::home::{Place, open_file, replace_file};
 
 /// The file's name in the home.
 pub const FILE: &str = "vault";
@@ -36,13 +35,15 @@ pub enum Key {
 #[derive(Debug)]
 pub struct VaultFile {
     path: PathBuf,
+    /// The home as it was found; none if it could not be opened.
+    place: Option<Place>,
 }
 
 impl VaultFile {
     /// The vault of this home.
     #[must_use]
     pub fn of(home: &Path) -> Self {
-        Self { path: home.join(FILE) }
+        Self { path: home.join(FILE), place: Place::of(home).ok() }
     }
 
     /// Its path.
@@ -57,7 +58,7 @@ impl VaultFile {
     /// The failure to show: there is none, or it does not read.
     pub fn read(&self) -> Result<LockedVault, Failure> {
         let mut bytes = Zeroizing::new(Vec::new());
-        let read = fs::File::open(&self.path).and_then(|file| file.take(VAULT_MAX_BYTES + 1).read_to_end(&mut bytes));
+        let read = open_file(&self.path).and_then(|file| file.take(VAULT_MAX_BYTES + 1).read_to_end(&mut bytes));
         match read {
             Ok(_) => {}
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
@@ -110,6 +111,10 @@ impl VaultFile {
     /// # Errors
     /// The failure to show; the old file is then still there.
     pub fn replace(&self, vault: &Vault, dice: &mut dyn CryptoRng) -> Result<(), Failure> {
+        if self.place.as_ref().is_some_and(|place| !place.is_kept()) {
+            let home = self.path.parent().unwrap_or(&self.path).display().to_string();
+            return Err(NodeRefusal::HomeMoved { home }.into());
+        }
         replace_file(&self.path, &vault.to_bytes(dice)).map_err(|error| self.io(&error))
     }
 

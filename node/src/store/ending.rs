@@ -8,13 +8,16 @@ use std::fs;
 use std::io;
 use std::path::Path;
 
-use super::home;
+use super::home::{self, Place};
 
 const FILE: &str = "ended";
 
-/// Notes a clean end at `number`.
-pub(super) fn leave(dir: &Path, number: u64) -> io::Result<()> {
-    home::replace_file(&dir.join(FILE), format!("{number} {number}\n").as_bytes())
+/// Notes a clean end at `number`, unless the path leads to another directory by now: there the note would be a lie.
+pub(super) fn leave(place: &Place, number: u64) -> io::Result<()> {
+    if !place.is_kept() {
+        return Ok(());
+    }
+    home::replace_file(&place.dir().join(FILE), format!("{number} {number}\n").as_bytes())
 }
 
 /// The number of the last end, if that was clean.
@@ -47,7 +50,7 @@ mod tests {
     fn a_note_is_read_until_it_is_taken_away() {
         let dir = tempfile::tempdir().unwrap();
         assert_eq!(read(dir.path()).unwrap(), None);
-        leave(dir.path(), 12).unwrap();
+        leave(&Place::of(dir.path()).unwrap(), 12).unwrap();
         assert_eq!(read(dir.path()).unwrap(), Some(12));
         remove(dir.path()).unwrap();
         assert_eq!(read(dir.path()).unwrap(), None);

@@ -2,11 +2,12 @@
 //!
 //! Made with mode 0700 and refused while others may enter it. One process at a time holds it, by a lock that the operating system
 //! drops with the process, so that a crash leaves nothing to clear away; the number written in the lock's file is there for
-//! people. A file is replaced whole or not at all, whenever the power goes.
+//! people. The directory itself is locked too: whoever takes the lock's file for a stale one and removes it lets no second process
+//! in. A file is replaced whole or not at all, whenever the power goes.
 
 use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
 use std::io::{self, Read, Seek, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 /// The file whose lock says that a process owns the home.
@@ -36,10 +37,44 @@ pub enum HomeError {
     Io { path: PathBuf, detail: String },
 }
 
+/// A directory as it was found: what is at its path later may be another one.
+#[derive(Debug)]
+pub struct Place {
+    dir: PathBuf,
+    directory: File,
+}
+
+impl Place {
+    /// The directory that is there at present.
+    ///
+    /// # Errors
+    /// What the operating system says.
+    pub fn of(dir: &Path) -> io::Result<Self> {
+        Ok(Self { dir: dir.to_owned(), directory: File::open(dir)? })
+    }
+
+    /// Its path.
+    #[must_use]
+    pub fn dir(&self) -> &Path {
+        &self.dir
+    }
+
+    /// Whether its path still leads to it, as far as the operating system can say.
+    #[must_use]
+    pub fn is_kept(&self) -> bool {
+        let (Ok(found), at_path) = (self.directory.metadata(), fs::metadata(&self.dir)) else { return true };
+        match at_path {
+            Ok(at_path) => (at_path.dev(), at_path.ino()) == (found.dev(), found.ino()),
+            Err(error) => !matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory),
+        }
+    }
+}
+
 /// A home that this process owns until it drops this.
 #[derive(Debug)]
 pub struct Home {
-    dir: PathBuf,
+    /// Locked too, where the file system can.
+    place: Place,
     /// Held for its lock.
     _lock: File,
 }
@@ -68,18 +103,29 @@ impl Home {
             Err(TryLockError::WouldBlock) => return Err(HomeError::InUse { process: process_in(&mut lock) }),
             Err(TryLockError::Error(error)) => return Err(io_error(&path, &error)),
         }
+        // Not every file system locks directories (NFS): there the file alone has to do.
+        let place = Place::of(dir).map_err(|error| io_error(dir, &error))?;
+        if let Err(TryLockError::WouldBlock) = place.directory.try_lock() {
+            return Err(HomeError::InUse { process: None });
+        }
         // Only people read it, hence no sync.
         lock.set_len(0)
             .and_then(|()| lock.rewind())
             .and_then(|()| writeln!(lock, "{}", std::process::id()))
             .map_err(|error| io_error(&path, &error))?;
-        Ok(Self { dir: dir.to_owned(), _lock: lock })
+        Ok(Self { place, _lock: lock })
     }
 
     /// Its directory.
     #[must_use]
     pub fn dir(&self) -> &Path {
-        &self.dir
+        self.place.dir()
+    }
+
+    /// Whether its path still leads to it.
+    #[must_use]
+    pub fn is_in_place(&self) -> bool {
+        self.place.is_kept()
     }
 }
 
@@ -128,6 +174,19 @@ pub fn create_directory(dir: &Path) -> io::Result<()> {
 /// What the operating system says.
 pub fn sync_directory(dir: &Path) -> io::Result<()> {
     File::open(dir)?.sync_all()
+}
+
+/// Opens a file of the home to be read. A pipe or a device in its place is refused, since reading it may never end.
+///
+/// # Errors
+/// What the operating system says.
+pub fn open_file(path: &Path) -> io::Result<File> {
+    let file = OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK).open(path)?;
+    match file.metadata()?.file_type() {
+        kind if kind.is_file() => Ok(file),
+        kind if kind.is_dir() => Err(io::ErrorKind::IsADirectory.into()),
+        _ => Err(io::Error::new(io::ErrorKind::InvalidInput, "not a file")),
+    }
 }
 
 /// Replaces the file at `path`, or makes it, with mode 0600: afterwards it is the new one, whole and durable, or the old one.
@@ -213,9 +272,41 @@ mod tests {
         assert_eq!(Home::open(&dir).unwrap_err(), HomeError::InUse { process: Some(std::process::id()) });
         fs::write(dir.join(LOCK_FILE), "no number").unwrap();
         assert_eq!(Home::open(&dir).unwrap_err(), HomeError::InUse { process: None });
+        // Somebody took it for a stale one.
+        fs::remove_file(dir.join(LOCK_FILE)).unwrap();
+        assert_eq!(Home::open(&dir).unwrap_err(), HomeError::InUse { process: None });
         drop(first);
         Home::open(&dir).unwrap();
         assert_eq!(fs::read_to_string(dir.join(LOCK_FILE)).unwrap(), format!("{}\n", std::process::id()));
+    }
+
+    #[test]
+    fn a_home_that_was_moved_or_replaced_or_removed_is_not_in_its_place() {
+        let outside = tempfile::tempdir().unwrap();
+        let (dir, away) = (outside.path().join("allod"), outside.path().join("away"));
+        let home = Home::create(&dir).unwrap();
+        assert!(home.is_in_place());
+        fs::rename(&dir, &away).unwrap();
+        assert!(!home.is_in_place());
+        fs::create_dir(&dir).unwrap();
+        assert!(!home.is_in_place());
+        fs::remove_dir(&dir).unwrap();
+        fs::rename(&away, &dir).unwrap();
+        assert!(home.is_in_place());
+        fs::remove_dir_all(&dir).unwrap();
+        assert!(!home.is_in_place());
+    }
+
+    #[test]
+    fn a_pipe_or_a_device_is_refused_and_not_waited_for() {
+        let outside = tempfile::tempdir().unwrap();
+        let pipe = outside.path().join("pipe");
+        assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+        for path in [pipe.as_path(), Path::new("/dev/zero"), outside.path()] {
+            assert!(open_file(path).is_err(), "{}", path.display());
+        }
+        fs::write(outside.path().join("vault"), "").unwrap();
+        open_file(&outside.path().join("vault")).unwrap();
     }
 
     #[test]

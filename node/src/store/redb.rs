@@ -15,6 +15,7 @@ use ::redb::{Database, DatabaseError, ReadOnlyTable, ReadableDatabase, TableDefi
 use allod_protocol::store::{Batch, Row, Store, StoreFault, View};
 
 use super::caught::{Health, caught};
+use super::home::Place;
 use super::tally::Tally;
 use super::{ending, fault_of, past_the_lock};
 
@@ -37,6 +38,7 @@ pub(super) struct RedbStore {
     /// The rows as of the last commit, once one of them was read: a read transaction of its own cost more than what it read.
     rows: RefCell<Option<ReadOnlyTable<&'static [u8], &'static [u8]>>>,
     path: PathBuf,
+    place: Place,
     commits: u64,
     tally: Tally,
     health: Health,
@@ -46,6 +48,7 @@ impl RedbStore {
     /// Opens what is in `dir`, or makes it unless it `must_exist`.
     pub(super) fn open(dir: &Path, must_exist: bool) -> Result<Self, StoreFault> {
         let path = dir.join(DATA_FILE);
+        let place = Place::of(dir).map_err(|error| fault_of(&error))?;
         let tally = Tally::open(dir).map_err(|error| fault_of(&error))?;
         let (db, commits) = caught(|| {
             let length_bytes = match fs::metadata(&path) {
@@ -80,6 +83,7 @@ impl RedbStore {
             db: RefCell::new(Some(db)),
             rows: RefCell::new(None),
             path,
+            place,
             commits,
             tally,
             health: Health::default(),
@@ -182,8 +186,7 @@ impl Drop for RedbStore {
             // Without a note the next open takes the end for a crash, which loses nothing but time.
             let _ = caught(|| {
                 db.close().map_err(fault_in)?;
-                let dir = self.path.parent().expect("a file's path was joined to its directory's");
-                ending::leave(dir, self.size_bytes()).map_err(|error| fault_of(&error))
+                ending::leave(&self.place, self.size_bytes()).map_err(|error| fault_of(&error))
             });
         }
     }

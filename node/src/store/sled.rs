@@ -12,16 +12,18 @@
 //! sled opens its files they are read through, and if it opens them with less than was acknowledged, or not at all, [`Former`]
 //! puts them back.
 
+use std::cell::Cell;
 use std::fs::File;
 use std::io;
 use std::ops::Bound;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use allod_protocol::store::{Batch, Counted, Row, Store, StoreFault, View};
 
 use super::caught::{Health, caught};
 use super::content::Content;
 use super::former::Former;
+use super::home::Place;
 use super::slices::{self, Head};
 use super::tally::Tally;
 use super::{RESERVED_TABLE, ending, fault_of, home, past_the_lock};
@@ -45,7 +47,7 @@ pub(super) struct SledStore {
     /// Taken by `drop` alone.
     db: Option<::sled::Db>,
     data: File,
-    dir: PathBuf,
+    place: Place,
     mark: Mark,
     tally: Tally,
     /// How far the count after an unclean end is, until it has come to the end.
@@ -71,16 +73,18 @@ impl SledStore {
     /// Opens what is in `dir`, or makes it unless it `must_exist`.
     pub(super) fn open(dir: &Path, must_exist: bool) -> Result<Self, StoreFault> {
         let former = Former::read(dir).map_err(|error| fault_of(&error))?;
-        match Self::try_open(dir, must_exist) {
-            Ok(store) => Ok(store),
-            Err(fault) => {
+        let elsewhere = Cell::new(false);
+        Self::try_open(dir, must_exist, &elsewhere).inspect_err(|_| {
+            // Somebody else's store was not touched, and what was read of it may be the past by now.
+            if !elsewhere.get() {
                 former.put_back();
-                Err(fault)
             }
-        }
+        })
     }
 
-    fn try_open(dir: &Path, must_exist: bool) -> Result<Self, StoreFault> {
+    /// `elsewhere` is set if another process has the store open.
+    fn try_open(dir: &Path, must_exist: bool, elsewhere: &Cell<bool>) -> Result<Self, StoreFault> {
+        let place = Place::of(dir).map_err(|error| fault_of(&error))?;
         let ended = ending::read(dir).map_err(|error| fault_of(&error))?;
         let tally = Tally::open(dir).map_err(|error| fault_of(&error))?;
         let config = ::sled::Config::new()
@@ -89,7 +93,9 @@ impl SledStore {
             .flush_every_ms(None)
             .mode(::sled::Mode::LowSpace);
         let (db, data, mark) = caught(|| {
-            let db = past_the_lock(|| config.open(), is_locked).map_err(|error| fault_in(&error))?;
+            let db = past_the_lock(|| config.open(), is_locked)
+                .inspect_err(|error| elsewhere.set(is_locked(error)))
+                .map_err(|error| fault_in(&error))?;
             let data = File::open(dir.join(DATA_FILE)).map_err(|error| fault_of(&error))?;
             let mark = match read(&db, MARK_KEY)? {
                 Some(mark) => Mark::from_bytes(&mark)?,
@@ -107,7 +113,7 @@ impl SledStore {
             Ok((db, data, mark))
         })?;
         let health = Health::default();
-        let mut store = Self { db: Some(db), data, dir: dir.to_owned(), mark, tally, count: None, health };
+        let mut store = Self { db: Some(db), data, place, mark, tally, count: None, health };
         store.health.run(|| store.data.sync_all().map_err(|error| fault_of(&error)))?;
         // After a clean end too: a read that the disk refused once may have left out a part of the middle.
         if store.size_bytes() <= COUNTED_AT_OPEN_MAX_BYTES {
@@ -121,9 +127,9 @@ impl SledStore {
 
     /// An open may have made each of sled's files, and replaced its snapshot.
     fn sync_files(&self) -> io::Result<()> {
-        File::open(self.dir.join("conf"))?.sync_all()?;
-        home::sync_directory(&self.dir)?;
-        ending::remove(&self.dir)
+        File::open(self.place.dir().join("conf"))?.sync_all()?;
+        home::sync_directory(self.place.dir())?;
+        ending::remove(self.place.dir())
     }
 
     fn call<T>(&self, call: impl FnOnce(&::sled::Db) -> Result<T, StoreFault>) -> Result<T, StoreFault> {
@@ -270,7 +276,7 @@ impl Store for SledStore {
     }
 
     fn size_bytes(&self) -> u64 {
-        super::size_of_files_bytes(&self.dir)
+        super::size_of_files_bytes(self.place.dir())
     }
 
     fn engine(&self) -> &'static str {
@@ -292,7 +298,7 @@ impl Drop for SledStore {
                 if self.count.is_some() {
                     return Ok(());
                 }
-                ending::leave(&self.dir, self.mark.commits).map_err(|error| fault_of(&error))
+                ending::leave(&self.place, self.mark.commits).map_err(|error| fault_of(&error))
             });
         }
     }

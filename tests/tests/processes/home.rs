@@ -18,6 +18,8 @@ on_both_engines![
     a_locked_node_has_no_key_in_its_memory,
     the_phrase_sets_a_new_passphrase_when_the_old_one_is_forgotten,
     a_second_daemon_is_refused_and_the_first_goes_on,
+    a_lock_that_was_removed_lets_no_second_daemon_in,
+    a_node_whose_home_is_gone_from_its_place_stops,
     a_home_of_a_newer_version_is_refused_untouched,
     a_damaged_store_is_told_in_plain_words,
     a_damaged_vault_is_told_in_plain_words,
@@ -475,4 +477,36 @@ fn a_node_with_nothing_in_it_refuses_as_its_table_says(engine: Engine) {
     for line in ["list", "peers", "grants", "asks", "invitations", "log"] {
         assert_eq!(alice.items(line), Vec::<Value>::new(), "{line}");
     }
+}
+
+fn a_lock_that_was_removed_lets_no_second_daemon_in(engine: Engine) {
+    let world = World::new(engine);
+    let mut alice = world.person("alice");
+    alice.does("set contact/me/city=Paris");
+    fs::remove_file(alice.home.join("lock")).unwrap();
+    let (exit, error) = refused_start(&alice);
+    assert_eq!(exit, 1, "{error}");
+    assert!(error["message"].as_str().is_some_and(|text| text.contains("in use by another running node")), "{error}");
+    alice.does("set contact/me/street=Rivoli");
+    alice.crash();
+    assert_eq!(alice.get("contact/me/city"), "Paris");
+    assert_eq!(alice.get("contact/me/street"), "Rivoli");
+}
+
+fn a_node_whose_home_is_gone_from_its_place_stops(engine: Engine) {
+    let world = World::new(engine);
+    let mut alice = world.person("alice");
+    alice.does("set contact/me/city=Paris");
+    let away = world.place().join("away");
+    fs::rename(&alice.home, &away).unwrap();
+    // What stands there now is another's, and nothing is written into it.
+    fs::create_dir(&alice.home).unwrap();
+    let (exit, said) = alice.ended();
+    assert_eq!(exit, 1, "{said}");
+    assert!(said.contains("node-home-moved") && said.contains("was moved, replaced or removed"), "{said}");
+    assert_eq!(fs::read_dir(&alice.home).unwrap().count(), 0);
+    fs::remove_dir(&alice.home).unwrap();
+    fs::rename(&away, &alice.home).unwrap();
+    alice.start();
+    assert_eq!(alice.get("contact/me/city"), "Paris");
 }

@@ -116,6 +116,33 @@ fn a_store_that_is_behind_its_count_is_damaged_and_one_ahead_is_not() {
 }
 
 #[test]
+fn a_second_process_that_finds_the_store_in_use_changes_nothing_of_it() {
+    for engine in ON_DISK {
+        let outside = tempfile::tempdir().unwrap();
+        let dir = outside.path().join("store");
+        let mut store = open(engine, &dir, false).unwrap();
+        store.commit(&put(b"first", b"1")).unwrap();
+        let second = {
+            let dir = dir.clone();
+            std::thread::spawn(move || open(engine, &dir, true).err())
+        };
+        // It has read the files by now, and waits for the engine's lock.
+        std::thread::sleep(std::time::Duration::from_millis(400));
+        for number in 0..LATE {
+            store.commit(&put(&late(number), &[number; 300])).unwrap();
+        }
+        assert!(second.join().unwrap().is_some(), "{engine:?}: two have it open");
+        store.commit(&put(b"last", b"2")).unwrap();
+        drop(store);
+        let store = open(engine, &dir, true).unwrap_or_else(|fault| panic!("{engine:?}: {fault:?}"));
+        for number in 0..LATE {
+            assert_eq!(store.get(&late(number)).unwrap().as_deref(), Some(&[number; 300][..]), "{engine:?}");
+        }
+        assert_eq!(store.get(b"last").unwrap().as_deref(), Some(&b"2"[..]), "{engine:?}");
+    }
+}
+
+#[test]
 fn a_large_store_is_counted_while_it_is_in_use() {
     let dir = tempfile::tempdir().unwrap();
     let (killed, _live) = killed(EngineName::Sled, dir.path(), 100_000);
