@@ -178,7 +178,7 @@ node-home-exists = There is already a node in { $home }.
 node-home-not-empty = { $home } holds other things, and no node.
     .try = allod --home OTHER init
 node-home-half-made = Making the node in { $home } was interrupted.
-    .try = remove that directory, then allod init
+    .try = allod init
 node-home-open-to-others = Others on this machine may enter { $path } (mode { $mode }).
     .try = chmod go-rwx { $path }
 node-home-newer = This home was written by a newer Allod (format { $version }). It was not touched.
@@ -187,6 +187,8 @@ node-home-io = { $path } could not be read or written: { $detail }.
     .try = allod doctor
 node-home-moved = { $home } was moved, replaced or removed while its node ran; the node stopped.
     .try = put the home in its place, then allod run
+node-too-few-files = This process may have only { $allowed } files open at once; a node needs { $least }.
+    .try = a higher limit (ulimit -n), then again
 node-already-running = This home is in use by another running node (process { $process }).
     .try = allod status
 node-bad-settings = { $path } does not read: { $why }.
@@ -311,8 +313,10 @@ cli-node-stopped = The node stopped.
     .try = allod run
 cli-fault = A fault in this command: { $why }.
     .try = the same again, and tell the makers if it comes back
-cli-output-failed = The answer could not be written: { $why }.
-    .try = free some space, then again
+cli-output-failed = The answer could not be written: { $why }. What was asked for may have been done.
+    .try = free some space, then allod log
+cli-phrase-unseen = The recovery phrase could not be shown, since this output is full or nobody reads it. The node in { $home } is not finished.
+    .try = allod init, where you can read what it says
 cli-no-home-directory = It is not known where your home directory is.
     .try = allod --home DIR
 cli-no-such-file = There is no file { $path }.
@@ -456,7 +460,7 @@ status-due = Waiting
 status-due-value = { $due } { $due ->
     [one] value
    *[other] values
- } for peers that are away
+ } for peers that have not taken them yet
 status-store = Store
 status-store-value = { $kib } KiB
 status-memory = Memory
@@ -672,12 +676,12 @@ told-delivered = { $peers } { $count ->
    *[other] have
  } it.
 told-queued = { $peers } { $count ->
-    [one] is
-   *[other] are
- } away; it goes out when { $count ->
-    [one] it is
-   *[other] they are
- } back.
+    [one] has
+   *[other] have
+ } not taken it yet; it goes out when { $count ->
+    [one] it
+   *[other] they
+ } can be reached.
 leaving = This goes to { $peer }:
 leaving-nothing-yet = (no value yet; values that come later go out too)
 leaving-more = and { $count } more
@@ -694,7 +698,7 @@ grant-take-back = To take it back: allod revoke { $grant }
 answer-optional-ask = Lend { $selector } too? It is optional.
 optional = { $selector } (optional)
 ask-sent = { $peer } has your request ({ $ask }).
-ask-queued = { $peer } is away; the request { $ask } is kept and goes out when it is back.
+ask-queued = { $peer } has not taken it yet; the request { $ask } is kept and goes out when it can be reached.
 ask-withdrawn = The request { $ask } is withdrawn.
 decline-done = The request { $ask } is declined; nothing is lent.
 would-leave = This would go to { $peer }:
@@ -708,8 +712,8 @@ revoke-done-undelivered = Taken back: { $selectors } ({ $grant }), before anythi
 revoke-still-lent = { $selector } is still lent under { $grant }.
 revoke-heard = { $peers } has heard it; that its node dropped keys and values is not confirmed yet.
 revoke-purge-confirmed = { $peers } has heard it, and its node says that it dropped keys and values.
-revoke-away = { $peers } is offline and hears of it when it is back.
-revoke-away-until = { $peers } is offline and hears of it when it is back; its lease ends on { $until } whatever happens.
+revoke-away = { $peers } has not heard it yet, and hears of it when it can be reached.
+revoke-away-until = { $peers } has not heard it yet, and hears of it when it can be reached; its lease ends on { $until } whatever happens.
 revoke-limits = { $peer } can no longer read newer values. What it read before, it may remember.
 revoke-limits-all = Newer values can no longer be read. What was read before may be remembered.
 no-grants = Nothing is lent, either way.

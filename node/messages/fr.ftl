@@ -179,7 +179,7 @@ node-home-exists = Il y a déjà un nœud dans { $home }.
 node-home-not-empty = { $home } contient autre chose, et pas de nœud.
     .try = allod --home AUTRE init
 node-home-half-made = La création du nœud dans { $home } a été interrompue.
-    .try = supprimer ce répertoire, puis allod init
+    .try = allod init
 node-home-open-to-others = D’autres utilisateurs de cette machine peuvent entrer dans { $path } (mode { $mode }).
     .try = chmod go-rwx { $path }
 node-home-newer = Ce répertoire a été écrit par un Allod plus récent (format { $version }). Il n’a pas été touché.
@@ -188,6 +188,8 @@ node-home-io = { $path } n’a pas pu être lu ou écrit : { $detail }.
     .try = allod doctor
 node-home-moved = { $home } a été déplacé, remplacé ou retiré pendant que son nœud tournait ; le nœud s’est arrêté.
     .try = remettre le répertoire à sa place, puis allod run
+node-too-few-files = Ce processus ne peut avoir que { $allowed } fichiers ouverts à la fois ; il en faut { $least } à un nœud.
+    .try = une limite plus haute (ulimit -n), puis recommencer
 node-already-running = Ce répertoire est utilisé par un autre nœud en marche (processus { $process }).
     .try = allod status
 node-bad-settings = { $path } ne se lit pas : { $why }.
@@ -312,8 +314,10 @@ cli-node-stopped = Le nœud s’est arrêté.
     .try = allod run
 cli-fault = Une faute dans cette commande : { $why }.
     .try = la même chose de nouveau, et le dire aux auteurs si cela revient
-cli-output-failed = La réponse n’a pas pu être écrite : { $why }.
-    .try = libérer de la place, puis recommencer
+cli-output-failed = La réponse n’a pas pu être écrite : { $why }. Ce qui était demandé a pu être fait.
+    .try = libérer de la place, puis allod log
+cli-phrase-unseen = La phrase de récupération n’a pas pu être montrée : cette sortie est pleine, ou personne ne la lit. Le nœud dans { $home } n’est pas terminé.
+    .try = allod init, là où vous lisez ce qu’il dit
 cli-no-home-directory = On ne sait pas où est votre répertoire personnel.
     .try = allod --home RÉPERTOIRE
 cli-no-such-file = Il n’y a pas de fichier { $path }.
@@ -457,7 +461,7 @@ status-due = En attente
 status-due-value = { $due } { $due ->
     [one] valeur
    *[other] valeurs
- } pour des contacts absents
+ } pour des contacts qui ne les ont pas encore
 status-store = Base
 status-store-value = { $kib } Kio
 status-memory = Mémoire
@@ -673,8 +677,8 @@ told-delivered = { $peers } { $count ->
    *[other] l’ont reçu
  }.
 told-queued = { $peers } { $count ->
-    [one] est absent ; cela part à son retour
-   *[other] sont absents ; cela part à leur retour
+    [one] ne l’a pas encore reçu ; cela part dès qu’on peut le joindre
+   *[other] ne l’ont pas encore reçu ; cela part dès qu’on peut les joindre
  }.
 leaving = Ceci part chez { $peer } :
 leaving-nothing-yet = (pas encore de valeur ; celles qui viendront partiront aussi)
@@ -692,7 +696,7 @@ grant-take-back = Pour le reprendre : allod revoke { $grant }
 answer-optional-ask = Prêter aussi { $selector } ? C’est facultatif.
 optional = { $selector } (facultatif)
 ask-sent = { $peer } a reçu votre demande ({ $ask }).
-ask-queued = { $peer } est absent ; la demande { $ask } est gardée et part à son retour.
+ask-queued = { $peer } ne l’a pas encore reçue ; la demande { $ask } est gardée et part dès qu’on peut le joindre.
 ask-withdrawn = La demande { $ask } est retirée.
 decline-done = La demande { $ask } est refusée ; rien n’est prêté.
 would-leave = Ceci partirait chez { $peer } :
@@ -706,8 +710,8 @@ revoke-done-undelivered = Repris : { $selectors } ({ $grant }), avant toute remi
 revoke-still-lent = { $selector } reste prêté par { $grant }.
 revoke-heard = { $peers } l’a appris ; que son nœud ait abandonné clés et valeurs n’est pas encore confirmé.
 revoke-purge-confirmed = { $peers } l’a appris, et son nœud dit avoir abandonné clés et valeurs.
-revoke-away = { $peers } est hors ligne et l’apprendra à son retour.
-revoke-away-until = { $peers } est hors ligne et l’apprendra à son retour ; son délai prend fin le { $until } quoi qu’il arrive.
+revoke-away = { $peers } ne l’a pas encore appris, et l’apprendra dès qu’on pourra le joindre.
+revoke-away-until = { $peers } ne l’a pas encore appris, et l’apprendra dès qu’on pourra le joindre ; son délai prend fin le { $until } quoi qu’il arrive.
 revoke-limits = { $peer } ne peut plus lire de valeurs plus récentes. Ce qui a été lu avant, ce contact peut s’en souvenir.
 revoke-limits-all = Les valeurs plus récentes ne se lisent plus. Ce qui a été lu avant peut rester en mémoire.
 no-grants = Rien n’est prêté, dans aucun sens.

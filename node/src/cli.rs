@@ -41,7 +41,10 @@ use self::{
 };
 use crate::{
     client::{Body, Client, ClientError, Url},
-    daemon::{self, Farewell},
+    daemon::{
+        self, Farewell,
+        signals::{Signals, Told},
+    },
     demo,
     messages::{Facts, Lang, Messages},
 };
@@ -100,6 +103,7 @@ impl Session {
 /// The program.
 #[must_use]
 pub fn main() -> ExitCode {
+    daemon::hygiene::survive_file_limits();
     let typed: Vec<OsString> = std::env::args_os().collect();
     let form = if usage::names_json(&typed) { Form::Json } else { Form::Text };
     let lang = usage::names_lang(&typed).unwrap_or_else(|| Lang::of_environment(|name| std::env::var(name).ok()));
@@ -128,8 +132,8 @@ fn print_ending(ending: &Ending, form: Form, lang: Lang) {
     // Nothing is left to tell anyone if stderr is closed.
     let _ = match (ending, form) {
         (Ending::PipeClosed, _) => Ok(()),
-        (Ending::Interrupted, Form::Json) => Ok(()),
-        (Ending::Interrupted, Form::Text) => {
+        (Ending::Interrupted | Ending::Terminated(_), Form::Json) => Ok(()),
+        (Ending::Interrupted | Ending::Terminated(_), Form::Text) => {
             writeln!(err, "\n{}", crate::messages::Messages::of(lang).word("interrupted"))
         }
         (Ending::Failed(failure), Form::Json) => writeln!(err, "{}", failure.json()),
@@ -174,7 +178,10 @@ fn start(typed: Vec<OsString>, form: Form, lang: Lang) -> Done<u8> {
             let outcome = runtime.block_on(async {
                 tokio::select! {
                     outcome = act(&session, verb) => outcome,
-                    _ = tokio::signal::ctrl_c() => Err(give_up(&session).await),
+                    told = told_to_end() => {
+                        give_up(&session).await;
+                        Err(told)
+                    }
                 }
             });
             // A thread that waits for a line from the terminal is not waited for.
@@ -184,13 +191,23 @@ fn start(typed: Vec<OsString>, form: Form, lang: Lang) -> Done<u8> {
     }
 }
 
-async fn give_up(session: &Session) -> Ending {
+/// Returns when a signal ends the command.
+async fn told_to_end() -> Ending {
+    let Ok(mut signals) = Signals::listen() else { return std::future::pending().await };
+    match signals.next().await {
+        Told::Interrupt => Ending::Interrupted,
+        Told::Terminate => Ending::Terminated(143),
+        Told::HangUp => Ending::Terminated(129),
+    }
+}
+
+/// Tells the node what is not wanted any more.
+async fn give_up(session: &Session) {
     let told = session.on_interrupt.take();
     if let Some((url, body)) = told {
         // The command ends whatever the node says.
         let _ = session.client.call(hyper::Method::POST, &url, Body::Json(body), CLEANUP_DEADLINE).await;
     }
-    Ending::Interrupted
 }
 
 /// Also where there is one processor a caller's answer does not wait until the network has done all its work.

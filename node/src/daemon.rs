@@ -248,8 +248,6 @@ impl Daemon {
 pub async fn run(options: RunOptions) -> Result<Farewell, Failure> {
     logging::start();
     hygiene::harden()?;
-    let signals = Signals::listen()
-        .map_err(|error| NodeRefusal::Internal { what: format!("no signals can be listened to: {error}") })?;
     let passphrase = Ways { file: options.passphrase_file, prompt: options.prompt };
     let make_opener = Box::new(engine::make_opener);
     let parts = Parts {
@@ -259,14 +257,17 @@ pub async fn run(options: RunOptions) -> Result<Farewell, Failure> {
         memory_max_bytes: network::limits::MEMORY_MAX_BYTES,
         make_opener,
     };
+    // Until it is ready a signal ends it where it stands, like a loss of power: nobody was answered yet.
     let daemon = Daemon::start(parts).await?;
+    let signals = Signals::listen()
+        .map_err(|error| NodeRefusal::Internal { what: format!("no signals can be listened to: {error}") })?;
     // The store's files were read through, and a passphrase may have been checked.
     hygiene::give_back_memory();
     // Whoever reads it may be gone: no reason not to run.
     let _ = say_ready(&daemon, options.json, &mut io::stdout().lock());
     notify(&[sd_notify::NotifyState::Ready]);
     tracing::info!("ready");
-    daemon.until(signals.first()).await
+    daemon.until(signals.farewell()).await
 }
 
 fn say_ready(daemon: &Daemon, json: bool, out: &mut dyn Write) -> io::Result<()> {

@@ -5,10 +5,7 @@ use allod_protocol::{
     purpose::Purpose,
     refusal::Refusal,
 };
-use axum::{
-    Json,
-    extract::{Path, State},
-};
+use axum::{Json, extract::State};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use utoipa_axum::{router::OpenApiRouter, routes};
@@ -17,7 +14,7 @@ use super::{
     Api,
     errors::{ErrorJson, read_time, unexpected},
     grants::{GrantedJson, granted},
-    input::{Body, Parameters, bad_parameter, selectors},
+    input::{Body, Parameters, PathPart, bad_parameter, selectors},
     records::FieldJson,
     reply::{DoneJson, Items, Reply, known_time, time},
 };
@@ -208,7 +205,7 @@ async fn asks(State(api): State<Api>, mut parameters: Parameters) -> Reply<Items
 /// One ask, with the exact values that would leave.
 #[utoipa::path(get, path = "/v1/asks/{id}", tag = "asks", params(("id" = String, Path)),
     responses((status = 200, body = AskDetailJson), (status = "default", body = ErrorJson)))]
-async fn detail(State(api): State<Api>, Path(id): Path<String>) -> Reply<AskDetailJson> {
+async fn detail(State(api): State<Api>, PathPart(id): PathPart) -> Reply<AskDetailJson> {
     match api.ask(Command::AskDetail { ask: id }).await? {
         Answer::Ask { ask, values } => {
             Ok(Json(AskDetailJson { ask: (*ask).into(), values: values.into_iter().map(FieldJson::from).collect() }))
@@ -223,7 +220,7 @@ async fn detail(State(api): State<Api>, Path(id): Path<String>) -> Reply<AskDeta
     responses((status = 200, body = GrantedJson), (status = "default", body = ErrorJson)))]
 async fn answer(
     State(api): State<Api>,
-    Path(id): Path<String>,
+    PathPart(id): PathPart,
     Body(request): Body<AnswerRequest>,
 ) -> Reply<GrantedJson> {
     let until = request.until.as_deref().map(read_time).transpose()?;
@@ -236,7 +233,7 @@ async fn answer(
     responses((status = 200, body = DoneJson), (status = "default", body = ErrorJson)))]
 async fn decline(
     State(api): State<Api>,
-    Path(id): Path<String>,
+    PathPart(id): PathPart,
     Body(request): Body<DeclineRequest>,
 ) -> Reply<DoneJson> {
     api.ask(Command::DeclineAsk { ask: id, reason: request.reason }).await?;
@@ -246,7 +243,7 @@ async fn decline(
 /// Takes our own ask back.
 #[utoipa::path(post, path = "/v1/asks/{id}/withdraw", tag = "asks", params(("id" = String, Path)),
     responses((status = 200, body = DoneJson), (status = "default", body = ErrorJson)))]
-async fn withdraw(State(api): State<Api>, Path(id): Path<String>) -> Reply<DoneJson> {
+async fn withdraw(State(api): State<Api>, PathPart(id): PathPart) -> Reply<DoneJson> {
     api.ask(Command::WithdrawAsk { ask: id }).await?;
     Ok(Json(DoneJson::done()))
 }

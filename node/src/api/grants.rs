@@ -6,10 +6,7 @@ use allod_protocol::{
     command::{Answer, Command, Direction, GrantView, Lending, RevokedGrant, UsedView},
     path::Selector,
 };
-use axum::{
-    Json,
-    extract::{Path, State},
-};
+use axum::{Json, extract::State};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use utoipa_axum::{router::OpenApiRouter, routes};
@@ -18,7 +15,7 @@ use super::{
     Api,
     asks::{read_mode, read_purpose},
     errors::{ErrorJson, read_time, unexpected},
-    input::{Body, Parameters, bad_parameter, field_path, selectors},
+    input::{Body, Parameters, PathPart, bad_parameter, field_path, selectors},
     log::EntryJson,
     records::FieldJson,
     reply::{Items, Reply, ToldJson, known_time, time, told},
@@ -292,7 +289,7 @@ async fn grants(State(api): State<Api>, mut parameters: Parameters) -> Reply<Ite
 /// One grant with its entries and uses.
 #[utoipa::path(get, path = "/v1/grants/{id}", tag = "grants", params(("id" = String, Path)),
     responses((status = 200, body = GrantDetailJson), (status = "default", body = ErrorJson)))]
-async fn detail(State(api): State<Api>, Path(id): Path<String>) -> Reply<GrantDetailJson> {
+async fn detail(State(api): State<Api>, PathPart(id): PathPart) -> Reply<GrantDetailJson> {
     match api.ask(Command::GrantDetail { grant: id }).await? {
         Answer::Grant { grant, entries, used } => Ok(Json(GrantDetailJson {
             grant: (*grant).into(),
@@ -306,7 +303,7 @@ async fn detail(State(api): State<Api>, Path(id): Path<String>) -> Reply<GrantDe
 /// Takes a grant back, durably, before it answers.
 #[utoipa::path(post, path = "/v1/grants/{id}/revoke", tag = "grants", params(("id" = String, Path)),
     responses((status = 200, body = RevokedJson), (status = "default", body = ErrorJson)))]
-async fn revoke(State(api): State<Api>, Path(id): Path<String>) -> Reply<RevokedJson> {
+async fn revoke(State(api): State<Api>, PathPart(id): PathPart) -> Reply<RevokedJson> {
     revoked(api.ask(Command::RevokeGrant { grant: id }).await?)
 }
 

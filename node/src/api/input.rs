@@ -11,12 +11,13 @@ use allod_protocol::{
     refusal::Refusal,
 };
 use axum::{
-    extract::{FromRequestParts, Query},
+    extract::{self, FromRequestParts, Query},
     http::request::Parts,
 };
 use serde::de::DeserializeOwned;
 use zeroize::Zeroizing;
 
+use super::shown;
 use crate::daemon::{
     failure::{Failure, NodeRefusal},
     limits::{PAGE_DEFAULT, PAGE_MAX},
@@ -45,6 +46,19 @@ impl<T: DeserializeOwned, S: Sync> FromRequestParts<S> for Body<T> {
         let bytes: &[u8] = if bytes.trim_ascii().is_empty() { b"{}" } else { &bytes };
         // The reason goes to the caller that sent the body, and nowhere else.
         serde_json::from_slice(bytes).map(Self).map_err(|error| NodeRefusal::BadBody { why: error.to_string() }.into())
+    }
+}
+
+/// The part of a request's path that names something.
+pub struct PathPart(pub String);
+
+impl<S: Send + Sync> FromRequestParts<S> for PathPart {
+    type Rejection = Failure;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Failure> {
+        let part = extract::Path::<String>::from_request_parts(parts, state).await;
+        // Escaped bytes that are no text: nothing can be there.
+        part.map(|extract::Path(text)| Self(text)).map_err(|_| NodeRefusal::NoRoute { path: shown(&parts.uri) }.into())
     }
 }
 

@@ -15,10 +15,7 @@ use allod_protocol::{
     limits::INVITATION_LIFETIME,
     refusal::Refusal,
 };
-use axum::{
-    Json,
-    extract::{Path, State},
-};
+use axum::{Json, extract::State};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use utoipa_axum::{router::OpenApiRouter, routes};
@@ -26,7 +23,7 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 use super::{
     Api,
     errors::{ErrorBody, ErrorJson, unexpected},
-    input::{Body, Parameters, bad_parameter},
+    input::{Body, Parameters, PathPart, bad_parameter},
     reply::{Items, Reply, known_time},
 };
 use crate::daemon::{
@@ -266,7 +263,7 @@ async fn accept(State(api): State<Api>, Body(request): Body<AcceptRequest>) -> R
         ("id" = String, Path),
         ("seen" = Option<String>, Query, description = "`open` unless given, `comparing` or `waiting`")),
     responses((status = 200, body = PairingJson), (status = "default", body = ErrorJson)))]
-async fn pairing(State(api): State<Api>, Path(id): Path<String>, mut parameters: Parameters) -> Reply<PairingJson> {
+async fn pairing(State(api): State<Api>, PathPart(id): PathPart, mut parameters: Parameters) -> Reply<PairingJson> {
     let id = invitation_id(&id)?;
     let seen = match parameters.one("seen")? {
         None => PairingStage::Open,
@@ -288,7 +285,7 @@ async fn pairing(State(api): State<Api>, Path(id): Path<String>, mut parameters:
     responses((status = 200, body = PairingJson), (status = "default", body = ErrorJson)))]
 async fn confirm(
     State(api): State<Api>,
-    Path(id): Path<String>,
+    PathPart(id): PathPart,
     Body(request): Body<ConfirmRequest>,
 ) -> Reply<PairingJson> {
     let words = if request.same { WordsAre::TheSame } else { WordsAre::Different };

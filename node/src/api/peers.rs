@@ -1,10 +1,7 @@
 //! `/v1/peers` and `/v1/sync`: who is paired with us, and how it stands with them.
 
 use allod_protocol::command::{Answer, Command, PeerView};
-use axum::{
-    Json,
-    extract::{Path, State},
-};
+use axum::{Json, extract::State};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use utoipa_axum::{router::OpenApiRouter, routes};
@@ -13,7 +10,7 @@ use super::{
     Api,
     errors::{ErrorJson, unexpected},
     grants::{RevokedJson, revoked},
-    input::{Body, selectors},
+    input::{Body, PathPart, selectors},
     reply::{DoneJson, Items, Reply, ToldJson, known_time, time, told},
 };
 use crate::messages::{self, Facts};
@@ -147,7 +144,7 @@ async fn peers(State(api): State<Api>) -> Reply<Items<PeerJson>> {
 /// One peer.
 #[utoipa::path(get, path = "/v1/peers/{name}", tag = "peers", params(("name" = String, Path)),
     responses((status = 200, body = PeerJson), (status = "default", body = ErrorJson)))]
-async fn peer(State(api): State<Api>, Path(name): Path<String>) -> Reply<PeerJson> {
+async fn peer(State(api): State<Api>, PathPart(name): PathPart) -> Reply<PeerJson> {
     view(api.ask(Command::Peer { name }).await?, "peer")
 }
 
@@ -164,7 +161,7 @@ fn view(answer: Answer, command: &'static str) -> Reply<PeerJson> {
     responses((status = 200, body = DoneJson), (status = "default", body = ErrorJson)))]
 async fn rename(
     State(api): State<Api>,
-    Path(name): Path<String>,
+    PathPart(name): PathPart,
     Body(request): Body<RenameRequest>,
 ) -> Reply<DoneJson> {
     api.ask(Command::Rename { old: name, new: request.to }).await?;
@@ -186,7 +183,7 @@ async fn sync(State(api): State<Api>, Body(request): Body<SyncRequest>) -> Reply
 /// Closes the relationship: revokes everything, both ways.
 #[utoipa::path(post, path = "/v1/peers/{name}/forget", tag = "peers", params(("name" = String, Path)),
     responses((status = 200, body = ForgottenJson), (status = "default", body = ErrorJson)))]
-async fn forget(State(api): State<Api>, Path(name): Path<String>) -> Reply<ForgottenJson> {
+async fn forget(State(api): State<Api>, PathPart(name): PathPart) -> Reply<ForgottenJson> {
     match api.ask(Command::Forget { peer: name }).await? {
         Answer::Forgotten { peer, revoked, told: who } => Ok(Json(ForgottenJson { peer, revoked, told: told(who) })),
         _ => Err(unexpected("forget")),
@@ -199,7 +196,7 @@ async fn forget(State(api): State<Api>, Path(name): Path<String>) -> Reply<Forgo
     responses((status = 200, body = RevokedJson), (status = "default", body = ErrorJson)))]
 async fn revoke(
     State(api): State<Api>,
-    Path(name): Path<String>,
+    PathPart(name): PathPart,
     Body(request): Body<RevokePeerRequest>,
 ) -> Reply<RevokedJson> {
     let command = Command::RevokePeer { peer: name, selectors: selectors(&request.selectors)? };

@@ -69,6 +69,11 @@ const SOCKET_PATH_MAX_BYTES: usize = 107;
 /// After so many callers the other threads of the processor have their turn.
 const COURTESY: u32 = 16;
 
+/// How long a socket that could not let a caller in waits before it tries again: as long as one that was cut off takes to go, with room.
+const NOT_LET_IN: Duration = Duration::from_millis(10);
+/// How often at most the log says that callers could not be let in: it must not fill a disk with that.
+const SAID_AGAIN: Duration = Duration::from_secs(60);
+
 /// The control socket, bound. It is removed when this is dropped.
 #[derive(Debug)]
 pub struct Socket {
@@ -208,6 +213,7 @@ impl Drop for Socket {
 pub async fn serve(socket: Socket, owner: u32, router: Router, pace: Pace, mut stopping: watch::Receiver<bool>) {
     let places = Arc::new(Places::default());
     let mut connections = JoinSet::new();
+    let mut said_at: Option<Instant> = None;
     'open: loop {
         let newcomers = tokio::select! {
             newcomers = socket.newcomers() => newcomers,
@@ -216,9 +222,13 @@ pub async fn serve(socket: Socket, owner: u32, router: Router, pace: Pace, mut s
         let newcomers = match newcomers {
             Ok(newcomers) => newcomers,
             Err(error) => {
-                // Too many open files, most likely: a moment later there may be fewer.
-                tracing::warn!(kind = ?error.kind(), "a caller could not be let in");
-                tokio::time::sleep(Duration::from_millis(50)).await;
+                // Too many open files, most likely: whoever has been waited for longest makes room, and is gone in a moment.
+                if said_at.is_none_or(|at| at.elapsed() >= SAID_AGAIN) {
+                    said_at = Some(Instant::now());
+                    tracing::warn!(why = %error, "a caller could not be let in");
+                }
+                places.make_room();
+                tokio::time::sleep(NOT_LET_IN).await;
                 continue;
             }
         };
@@ -388,15 +398,16 @@ impl Places {
         }
     }
 
+    /// One of those who are waited for goes, if there is any.
+    fn make_room(&self) {
+        give_up_one(&mut self.locked());
+    }
+
     fn try_take(self: &Arc<Self>) -> Option<(Arc<Seat>, bool)> {
         let mut taken = self.locked();
         let full = taken.len() >= CONNECTIONS_MAX;
         if full {
-            let waited_for = taken.iter().filter_map(|(number, place)| Some((place.waiting_since?, *number)));
-            let (_, number) = waited_for.min()?;
-            if let Some(serving) = taken.remove(&number).and_then(|place| place.serving) {
-                serving.abort();
-            }
+            give_up_one(&mut taken)?;
         }
         let mut next = self.next.lock().unwrap_or_else(PoisonError::into_inner);
         let number = *next;
@@ -404,6 +415,16 @@ impl Places {
         taken.insert(number, Place { waiting_since: Some(Instant::now()), serving: None });
         Some((Arc::new(Seat { places: Arc::clone(self), number }), full))
     }
+}
+
+/// Cuts off whoever has been waited for longest; none if all are being answered.
+fn give_up_one(taken: &mut BTreeMap<u64, Place>) -> Option<()> {
+    let waited_for = taken.iter().filter_map(|(number, place)| Some((place.waiting_since?, *number)));
+    let (_, number) = waited_for.min()?;
+    if let Some(serving) = taken.remove(&number).and_then(|place| place.serving) {
+        serving.abort();
+    }
+    Some(())
 }
 
 /// One connection's place.

@@ -105,6 +105,7 @@ async fn what_is_not_well_formed_is_refused_with_its_reason() {
         ("GET", "/v1/peers/nobody", Value::Null, "not_found", "no-peer"),
         ("GET", "/v1/pairings/v-1", Value::Null, "not_found", "no-such-pairing"),
         ("GET", "/v2/status", Value::Null, "not_found", "node-no-route"),
+        ("GET", "/v1/peers/%FF", Value::Null, "not_found", "node-no-route"),
         ("PUT", "/v1/status", Value::Null, "usage", "node-no-method"),
         (
             "POST",

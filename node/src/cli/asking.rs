@@ -17,7 +17,10 @@ use super::{
     ending::{Done, Ending},
 };
 use crate::{
-    daemon::passphrase::{CREDENTIAL, Prompt, read_file},
+    daemon::{
+        hygiene,
+        passphrase::{CREDENTIAL, Prompt, read_file},
+    },
     messages::{Facts, Messages},
 };
 
@@ -47,7 +50,9 @@ fn has_keyboard() -> bool {
 /// Asks for the passphrase when the daemon needs it, if there is someone to ask.
 #[must_use]
 pub fn prompt(question: String) -> Option<Prompt> {
-    has_keyboard().then(|| -> Prompt { Box::new(move || rpassword::prompt_password(question).map(Zeroizing::new)) })
+    has_keyboard().then(|| -> Prompt {
+        Box::new(move || hygiene::interrupted_after(|| rpassword::prompt_password(question)).map(Zeroizing::new))
+    })
 }
 
 /// Whether `--yes` was given or a person can be asked.

@@ -28,6 +28,8 @@ pub enum Ending {
     Failed(Box<Failure>),
     /// Ctrl-C.
     Interrupted,
+    /// The system ended the command, with this exit code.
+    Terminated(u8),
     /// Nobody reads our output any more: `allod list | head`. Not a failure, and nothing to say.
     PipeClosed,
 }
@@ -135,6 +137,7 @@ impl Ending {
         match self {
             Self::Failed(failure) => failure.code().exit(),
             Self::Interrupted => 130,
+            Self::Terminated(code) => *code,
             Self::PipeClosed => 0,
         }
     }

@@ -7,7 +7,7 @@ use std::{
     io::{self, IsTerminal},
     path::Path,
     sync::{
-        Arc,
+        Arc, Mutex, PoisonError,
         atomic::{AtomicU64, Ordering},
     },
     time::Duration,
@@ -61,9 +61,12 @@ pub(super) async fn import(session: &Session, args: arguments::Import) -> Done<u
     if args.dry_run {
         url = url.with("dry_run", "true");
     }
-    let sent = Arc::new(AtomicU64::new(0));
-    let call = session.call(Method::POST, &url, body(file, Arc::clone(&sent)), IMPORT_DEADLINE);
-    let answer = with_progress(&session.screen, call, &sent, about.len()).await?;
+    let reading = Arc::new(Reading::default());
+    let call = session.call(Method::POST, &url, body(file, Arc::clone(&reading)), IMPORT_DEADLINE);
+    let answer = with_progress(&session.screen, call, &reading.sent, about.len()).await;
+    // A file that ends in an error breaks the call off: no fault of the node.
+    let failed = reading.failed.lock().unwrap_or_else(PoisonError::into_inner).take();
+    let answer = failed.map_or(answer, |error| Err(Ending::file(path, &error)))?;
     show(&session.screen, path, &answer, args.dry_run)?;
     let skipped = answer["skipped"].as_array().map_or(0, Vec::len) as u64;
     if args.strict && skipped > 0 {
@@ -72,17 +75,28 @@ pub(super) async fn import(session: &Session, args: arguments::Import) -> Done<u
     Ok(0)
 }
 
-fn body(file: File, sent: Arc<AtomicU64>) -> Body {
-    let pieces = stream::unfold((file, sent), |(mut file, sent)| async move {
+/// How far a file was read, and why no further.
+#[derive(Default)]
+struct Reading {
+    sent: AtomicU64,
+    failed: Mutex<Option<io::Error>>,
+}
+
+fn body(file: File, reading: Arc<Reading>) -> Body {
+    let pieces = stream::unfold((file, reading), |(mut file, reading)| async move {
         let mut piece = vec![0; PIECE_BYTES];
         match file.read(&mut piece).await {
             Ok(0) => None,
             Ok(read) => {
                 piece.truncate(read);
-                sent.fetch_add(read as u64, Ordering::Relaxed);
-                Some((Ok(Frame::data(Bytes::from(piece))), (file, sent)))
+                reading.sent.fetch_add(read as u64, Ordering::Relaxed);
+                Some((Ok(Frame::data(Bytes::from(piece))), (file, reading)))
             }
-            Err(error) => Some((Err(error), (file, sent))),
+            Err(error) => {
+                let told = io::Error::from(error.kind());
+                *reading.failed.lock().unwrap_or_else(PoisonError::into_inner) = Some(error);
+                Some((Err(told), (file, reading)))
+            }
         }
     });
     Body::Raw(StreamBody::new(pieces).boxed_unsync())

@@ -13,7 +13,7 @@ use super::{
 };
 use crate::{
     client::{ClientError, Url},
-    daemon::{self, InitOptions, RunOptions, failure::NodeRefusal},
+    daemon::{self, InitOptions, RunOptions},
     messages::Facts,
     time_text,
 };
@@ -25,16 +25,14 @@ pub(super) async fn init(session: &Session, args: arguments::Init) -> Done {
     let screen = &session.screen;
     let home = session.home.display().to_string();
     // Before anyone is asked for a passphrase.
-    if session.home.join("vault").exists() {
-        return Err(daemon::Failure::from(NodeRefusal::HomeExists { home }).into());
-    }
+    daemon::init::confirm_free(&session.home)?;
     let passphrase = if args.no_passphrase {
         None
     } else {
         let source = Source::find(args.passphrase_file.as_deref())?;
         Some(source.read_new(crate::messages::Messages::of(screen.lang())).await?)
     };
-    let made = daemon::init(InitOptions {
+    let options = InitOptions {
         home: session.home.clone(),
         name: args.name,
         kind: match args.kind {
@@ -42,12 +40,20 @@ pub(super) async fn init(session: &Session, args: arguments::Init) -> Done {
             Kind::Vendor => NodeKind::Vendor,
         },
         passphrase,
-    })?;
+    };
+    daemon::init(options, |made| {
+        // A reader that has gone away saw no phrase either: no home is made for nobody.
+        let unseen = || Ending::failed(Code::Failed, "cli-phrase-unseen", Facts::none().text("home", &home));
+        show_new(screen, made, &home).map_err(|_| unseen())
+    })
+}
+
+fn show_new(screen: &Screen, made: &daemon::Initialised, home: &str) -> Done {
     let words: Vec<&str> = made.phrase.split_whitespace().collect();
     if screen.is_json() {
         return screen.json(&json!({ "node": made.node, "name": made.name, "phrase": words, "home": home }));
     }
-    screen.say("init-done", &Facts::none().text("name", made.name).text("home", home))?;
+    screen.say("init-done", &Facts::none().text("name", &made.name).text("home", home))?;
     screen.print("")?;
     screen.say("init-phrase", &Facts::none())?;
     for (row, four) in words.chunks(4).enumerate() {

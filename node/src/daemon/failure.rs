@@ -54,6 +54,8 @@ refusals! {
     HomeIo { path: Text, detail: Text } = "node-home-io", Failed;
     /// The home is no longer where it was when the node started.
     HomeMoved { home: Text } = "node-home-moved", Failed;
+    /// Fewer files may be open at once than a node needs.
+    TooFewFiles { allowed: Number, least: Number } = "node-too-few-files", Failed;
     /// Another process runs on this home.
     AlreadyRunning { process: Text } = "node-already-running", Conflict;
     /// The settings do not read.

@@ -1,11 +1,14 @@
 //! What the process does before it touches a secret: it writes no core, lets no other process read its memory, keeps its pages out of
 //! the swap where the system allows it, makes files for its owner alone, and panics without a word of what it held.
 
-#![allow(unsafe_code, reason = "six calls of the C library that have no safe form in the standard library")]
+#![allow(unsafe_code, reason = "seven calls of the C library that have no safe form in the standard library")]
 
-use std::{env, fs, panic};
+use std::{env, fs, io, panic};
 
-use super::failure::{Failure, NodeRefusal};
+use super::{
+    failure::{Failure, NodeRefusal},
+    limits::{FILES_MIN, FILES_WANTED},
+};
 
 /// libraries that see this variable write the secrets of every connection to the file that it names.
 const KEY_LOG: &str = "SSLKEYLOGFILE";
@@ -18,6 +21,7 @@ pub fn harden() -> Result<(), Failure> {
     refuse_key_log(env::var_os(KEY_LOG).is_some())?;
     keep_out_others().map_err(|what| NodeRefusal::Internal { what: what.to_owned() })?;
     lock_memory();
+    allow_files()?;
     panic::set_hook(Box::new(|panic| {
         // Where, and not what: the message may hold a value.
         let place = panic.location().map(|place| format!("{}:{}", place.file(), place.line()));
@@ -52,6 +56,59 @@ fn lock_memory() {
     if known && limit.rlim_cur == libc::RLIM_INFINITY {
         // SAFETY: changes how the kernel treats this process's pages, and nothing that Rust sees.
         let _ = unsafe { libc::mlockall(libc::MCL_CURRENT | libc::MCL_FUTURE | libc::MCL_ONFAULT) };
+    }
+}
+
+/// Asks for as many open files as the node may want, and refuses to start where even the fewest are not allowed: a node that runs out of
+/// them is there and can't be called.
+fn allow_files() -> Result<(), Failure> {
+    let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
+    // SAFETY: writes to `limit`, which outlives the call.
+    if unsafe { libc::getrlimit(libc::RLIMIT_NOFILE, &raw mut limit) } != 0 {
+        return Ok(());
+    }
+    if limit.rlim_max < FILES_MIN {
+        return Err(NodeRefusal::TooFewFiles { allowed: limit.rlim_max, least: FILES_MIN }.into());
+    }
+    if limit.rlim_cur < FILES_WANTED {
+        limit.rlim_cur = limit.rlim_max.min(FILES_WANTED);
+        // SAFETY: reads `limit`, and changes nothing but this process's own setting. It may go up to the hard limit.
+        let _ = unsafe { libc::setrlimit(libc::RLIMIT_NOFILE, &raw const limit) };
+    }
+    Ok(())
+}
+
+/// Lets a write beyond the largest file that is allowed fail like one to a full disk, with words, instead of ending the process without.
+pub fn survive_file_limits() {
+    // SAFETY: no handler of ours is replaced, and an ignored signal runs none.
+    unsafe { libc::signal(libc::SIGXFSZ, libc::SIG_IGN) };
+}
+
+/// Asks at a terminal, which Ctrl-C reaches as a key: it ends the process only once the terminal is as it was.
+///
+/// # Errors
+/// Those of `ask`.
+pub fn interrupted_after<T>(ask: impl FnOnce() -> io::Result<T>) -> io::Result<T> {
+    // SAFETY: no handler of ours is replaced, an ignored signal runs none, and the former disposition comes back.
+    let former = unsafe { libc::signal(libc::SIGINT, libc::SIG_IGN) };
+    let answer = ask();
+    // SAFETY: as above; raising a signal touches no memory.
+    unsafe {
+        libc::signal(libc::SIGINT, former);
+        if answer.as_ref().is_err_and(|error| error.kind() == io::ErrorKind::Interrupted) {
+            libc::raise(libc::SIGINT);
+        }
+    }
+    answer
+}
+
+/// Whether whoever started this process wants it to outlive its terminal (`nohup`).
+#[must_use]
+pub fn outlives_its_terminal() -> bool {
+    // SAFETY: an all-zero `sigaction` is a valid one; the call writes to it, sets nothing, and it outlives the call.
+    unsafe {
+        let mut action: libc::sigaction = std::mem::zeroed();
+        libc::sigaction(libc::SIGHUP, std::ptr::null(), &raw mut action) == 0 && action.sa_sigaction == libc::SIG_IGN
     }
 }
 

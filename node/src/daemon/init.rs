@@ -1,8 +1,8 @@
 //! Making a home.
 //!
 //! A mark stands in the directory from the first write to the last, so that a home which was only half made is known as such: `run`
-//! refuses it, and the next `init` clears it away and begins again. Nothing is lost by that, since no node has run there and nobody has
-//! been shown its phrase. The vault comes last.
+//! refuses it, and the next `init` clears it away and begins again. Nothing is lost by that, since no node has run there. The vault comes
+//! last, and the mark goes when the phrase has been shown: a home whose phrase nobody saw could never be recovered.
 
 use std::{
     fs, io,
@@ -55,16 +55,26 @@ pub struct Initialised {
     pub phrase: Zeroizing<String>,
 }
 
-/// Makes a home.
+/// Makes a home, and hands what is shown once to `show`.
 ///
 /// # Errors
-/// The failure to show; nothing was changed then, or an unfinished home is left that the next `init` clears away.
-pub fn init(options: InitOptions) -> Result<Initialised, Failure> {
+/// The failure to show, or that of `show`; nothing was changed then, or an unfinished home is left that the next `init` clears away.
+pub fn init<E: From<Failure>>(options: InitOptions, show: impl FnOnce(&Initialised) -> Result<(), E>) -> Result<(), E> {
+    let dir = options.home.clone();
+    let (home, made) = begin(options)?;
+    show(&made)?;
+    finish(&dir).map_err(|error| io_failure(&dir, &error))?;
+    drop(home);
+    Ok(())
+}
+
+/// Makes all of it but leaves the mark.
+fn begin(options: InitOptions) -> Result<(Home, Initialised), Failure> {
     let InitOptions { home: dir, name, kind, passphrase } = options;
     let name = node_name(name)?;
     let passphrase = passphrase.map(passphrase::checked).transpose()?;
     confirm_free(&dir)?;
-    let io = |error: io::Error| Failure::from(NodeRefusal::HomeIo { path: shown(&dir), detail: error.to_string() });
+    let io = |error: io::Error| io_failure(&dir, &error);
     create_directory(&dir).map_err(io)?;
     if entries(&dir).map_err(io)?.is_empty() {
         // An empty directory that someone made for us beforehand.
@@ -74,9 +84,17 @@ pub fn init(options: InitOptions) -> Result<Initialised, Failure> {
     // Somebody may have been faster.
     confirm_free(&dir)?;
     clear(&dir).map_err(io)?;
-    let made = make(&dir, name, kind, passphrase.as_ref(), &mut dice());
-    drop(home);
-    made.map_err(io)
+    let made = make(&dir, name, kind, passphrase.as_ref(), &mut dice()).map_err(io)?;
+    Ok((home, made))
+}
+
+fn finish(dir: &Path) -> io::Result<()> {
+    fs::remove_file(dir.join(MARK))?;
+    sync_directory(dir)
+}
+
+fn io_failure(dir: &Path, error: &io::Error) -> Failure {
+    NodeRefusal::HomeIo { path: shown(dir), detail: error.to_string() }.into()
 }
 
 fn make(
@@ -95,8 +113,6 @@ fn make(
     let protection = normalized.as_ref().map_or(Protection::None, |text| Protection::Passphrase(text.as_bytes()));
     let (vault, phrase) = Vault::create(protection, dice);
     replace_file(&dir.join(vault_file::FILE), &vault.to_bytes(dice))?;
-    fs::remove_file(dir.join(MARK))?;
-    sync_directory(dir)?;
     let mut words = Zeroizing::new(String::with_capacity(24 * 9));
     for word in phrase.words() {
         if !words.is_empty() {
@@ -108,7 +124,10 @@ fn make(
 }
 
 /// Whether a home can be made there: the directory is not there, or empty, or holds a home that was only half made.
-fn confirm_free(dir: &Path) -> Result<(), Failure> {
+///
+/// # Errors
+/// The failure to show: there is one, or something else.
+pub fn confirm_free(dir: &Path) -> Result<(), Failure> {
     if is_half_made(dir) {
         return Ok(());
     }
@@ -176,6 +195,13 @@ mod tests {
         InitOptions { home: home.to_owned(), name: Some("alice".to_owned()), kind: NodeKind::Person, passphrase }
     }
 
+    fn init_now(options: InitOptions) -> Result<Initialised, Failure> {
+        let dir = options.home.clone();
+        let (_home, made) = begin(options)?;
+        finish(&dir).unwrap();
+        Ok(made)
+    }
+
     fn mode(path: &Path) -> u32 {
         fs::metadata(path).unwrap().permissions().mode() & 0o777
     }
@@ -184,7 +210,7 @@ mod tests {
     fn a_new_home_is_private_and_opens_by_passphrase_and_by_phrase() {
         let outside = tempfile::tempdir().unwrap();
         let dir = outside.path().join("deep/allod");
-        let made = init(options(&dir, Some("open sesame"))).unwrap();
+        let made = init_now(options(&dir, Some("open sesame"))).unwrap();
         assert_eq!((made.name.as_str(), made.phrase.split(' ').count()), ("alice", 24));
         assert_eq!(mode(&dir), 0o700);
         for (part, expected) in [("vault", 0o600), ("config.toml", 0o600), ("store", 0o700), ("log", 0o700)] {
@@ -203,18 +229,34 @@ mod tests {
     fn a_second_home_in_the_same_place_is_refused_and_the_first_stays() {
         let outside = tempfile::tempdir().unwrap();
         let dir = outside.path().join("allod");
-        init(options(&dir, None)).unwrap();
+        init_now(options(&dir, None)).unwrap();
         let before = fs::read(dir.join("vault")).unwrap();
-        let failure = init(options(&dir, Some("x"))).err().unwrap();
+        let failure = init_now(options(&dir, Some("x"))).err().unwrap();
         assert_eq!((failure.id, failure.code.as_str()), ("node-home-exists", "already_exists"));
         assert_eq!(fs::read(dir.join("vault")).unwrap(), before);
+    }
+
+    #[test]
+    fn a_home_whose_phrase_could_not_be_shown_is_begun_again() {
+        let outside = tempfile::tempdir().unwrap();
+        let dir = outside.path().join("allod");
+        let unseen = init(options(&dir, None), |_| Err(Failure::from(NodeRefusal::Stopping {})));
+        assert_eq!(unseen.unwrap_err().id, "node-stopping");
+        assert!(is_half_made(&dir));
+        let mut words = 0;
+        init(options(&dir, None), |made| {
+            words = made.phrase.split(' ').count();
+            Ok::<(), Failure>(())
+        })
+        .unwrap();
+        assert!(words == 24 && !is_half_made(&dir));
     }
 
     #[test]
     fn a_home_that_was_half_made_is_begun_again() {
         let outside = tempfile::tempdir().unwrap();
         let whole = outside.path().join("whole");
-        init(options(&whole, None)).unwrap();
+        init_now(options(&whole, None)).unwrap();
         // Cut off after each of its writes, in order.
         for cut in 0..5 {
             let dir = outside.path().join(format!("cut{cut}"));
@@ -227,7 +269,7 @@ mod tests {
                 }
             }
             assert!(is_half_made(&dir));
-            init(options(&dir, None)).unwrap();
+            init_now(options(&dir, None)).unwrap();
             assert!(!is_half_made(&dir));
             assert_ne!(fs::read(dir.join("vault")).unwrap(), fs::read(whole.join("vault")).unwrap());
         }
@@ -237,7 +279,7 @@ mod tests {
     fn a_directory_with_other_things_in_it_stays_as_it_is() {
         let outside = tempfile::tempdir().unwrap();
         fs::write(outside.path().join("thesis.tex"), "").unwrap();
-        assert_eq!(init(options(outside.path(), None)).err().unwrap().id, "node-home-not-empty");
+        assert_eq!(init_now(options(outside.path(), None)).err().unwrap().id, "node-home-not-empty");
         assert_eq!(entries(outside.path()).unwrap(), ["thesis.tex"]);
     }
 
@@ -247,7 +289,7 @@ mod tests {
         let dir = outside.path().join("allod");
         fs::create_dir(&dir).unwrap();
         fs::set_permissions(&dir, fs::Permissions::from_mode(0o755)).unwrap();
-        init(options(&dir, None)).unwrap();
+        init_now(options(&dir, None)).unwrap();
         assert_eq!(mode(&dir), 0o700);
     }
 

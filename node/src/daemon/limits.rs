@@ -56,6 +56,10 @@ pub const PASSPHRASE_MAX_BYTES: usize = 1_024;
 pub const CONFIG_MAX_BYTES: u64 = 64 * 1024;
 /// The vault file: its 256 buckets with two generations each, several times over. Bytes.
 pub const VAULT_MAX_BYTES: u64 = 1024 * 1024;
+/// Files that the process must be allowed to have open: about twenty of its own, some callers and some peers. Count.
+pub const FILES_MIN: u64 = 64;
+/// Files that it asks for where it may have more: all callers, links and strangers at their caps, several times over. Count.
+pub const FILES_WANTED: u64 = 4_096;
 /// How often the node looks whether its home is where it was: until then callers who look for it there find another, or none.
 pub const HOME_LOOKED_AT: Duration = Duration::from_secs(2);
 /// How long a stopping node gives the network to say goodbye, and callers to read their answers.

@@ -180,11 +180,8 @@ mod tests {
 
     #[test]
     fn a_phrase_sets_a_passphrase_only_where_no_node_runs_and_only_one_that_is_one() {
-        let outside = tempfile::tempdir().unwrap();
-        let home = outside.path().join("home");
-        let (name, kind) = (Some("alice".to_owned()), allod_protocol::command::NodeKind::Person);
-        let options = crate::daemon::InitOptions { home: home.clone(), name, kind, passphrase: None };
-        let phrase = crate::daemon::init(options).unwrap().phrase;
+        let made = crate::daemon::rig::TestHome::new(None);
+        let (home, phrase) = (made.dir(), Zeroizing::new(made.phrase.clone()));
         let vault = VaultFile::of(&home);
         let before = std::fs::read(vault.path()).unwrap();
         let set = |text: &str| {

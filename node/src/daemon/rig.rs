@@ -28,7 +28,7 @@ use serde_json::Value;
 use tokio::net::UnixStream;
 
 use super::{
-    Daemon, InitOptions, MakeOpener, Parts, dice,
+    Daemon, Failure, InitOptions, MakeOpener, Parts, dice,
     driver::{Machine, Opener},
     init::init,
     passphrase::Ways,
@@ -217,13 +217,19 @@ impl TestHome {
     /// A new home with this passphrase, or without any.
     pub fn new(passphrase: Option<&str>) -> Self {
         let outside = tempfile::tempdir().unwrap();
-        let made = init(InitOptions {
+        let options = InitOptions {
             home: outside.path().join("home"),
             name: Some("alice".to_owned()),
             kind: NodeKind::Person,
             passphrase: passphrase.map(|text| text.to_owned().into()),
+        };
+        let mut phrase = String::new();
+        let shown = init(options, |made| {
+            phrase = made.phrase.to_string();
+            Ok::<(), Failure>(())
         });
-        Self { phrase: made.unwrap().phrase.to_string(), outside }
+        shown.unwrap();
+        Self { phrase, outside }
     }
 
     pub fn dir(&self) -> PathBuf {

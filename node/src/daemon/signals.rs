@@ -1,45 +1,68 @@
-//! The signals that end a node: SIGTERM and SIGHUP from the system, SIGINT from the keyboard. A second SIGINT does not wait.
+//! The signals that end a node or a command: SIGTERM and SIGHUP from the system, SIGINT from the keyboard. For a node a second SIGINT
+//! does not wait. A SIGHUP that was ignored before the program started (`nohup`) stays ignored.
 
 use std::io;
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-use super::Farewell;
+use super::{Farewell, hygiene};
 
 /// The exit code of a program that Ctrl-C ended.
 pub const INTERRUPTED: i32 = 130;
 
+/// Which of them it was.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Told {
+    Terminate,
+    HangUp,
+    Interrupt,
+}
+
 /// The signals, listened to from now on.
 pub struct Signals {
     terminate: Signal,
-    hang_up: Signal,
+    hang_up: Option<Signal>,
     interrupt: Signal,
 }
 
 impl Signals {
-    /// Listens.
+    /// Listens. From here on a signal no longer ends the process by itself.
     ///
     /// # Errors
-    /// What the operating system says.
+    /// The system would not have it.
     pub fn listen() -> io::Result<Self> {
         Ok(Self {
             terminate: signal(SignalKind::terminate())?,
-            hang_up: signal(SignalKind::hangup())?,
+            hang_up: if hygiene::outlives_its_terminal() { None } else { Some(signal(SignalKind::hangup())?) },
             interrupt: signal(SignalKind::interrupt())?,
         })
     }
 
-    /// The first of them. After that a SIGINT ends the process where it stands: what was acknowledged is durable.
-    pub async fn first(mut self) -> Farewell {
-        let farewell = tokio::select! {
-            _ = self.terminate.recv() => Farewell::Terminated,
-            _ = self.hang_up.recv() => Farewell::Terminated,
-            _ = self.interrupt.recv() => Farewell::Interrupted,
+    /// The next of them.
+    pub async fn next(&mut self) -> Told {
+        let hung_up = async {
+            match &mut self.hang_up {
+                Some(signal) => signal.recv().await,
+                None => std::future::pending().await,
+            }
         };
+        tokio::select! {
+            _ = self.terminate.recv() => Told::Terminate,
+            _ = hung_up => Told::HangUp,
+            _ = self.interrupt.recv() => Told::Interrupt,
+        }
+    }
+
+    /// What a node does at the first. After that a SIGINT ends the process where it stands: what was acknowledged is durable.
+    pub async fn farewell(mut self) -> Farewell {
+        let told = self.next().await;
         tokio::spawn(async move {
             self.interrupt.recv().await;
             std::process::exit(INTERRUPTED);
         });
-        farewell
+        match told {
+            Told::Terminate | Told::HangUp => Farewell::Terminated,
+            Told::Interrupt => Farewell::Interrupted,
+        }
     }
 }

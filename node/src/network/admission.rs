@@ -36,6 +36,7 @@ pub(super) enum Full {
     All,
     PerPeer,
     PerAddress,
+    TooLate,
 }
 
 impl fmt::Display for Full {
@@ -49,6 +50,7 @@ impl fmt::Display for Full {
             Self::All => "too many connections",
             Self::PerPeer => "too many connections to one peer",
             Self::PerAddress => "too many strangers from one address",
+            Self::TooLate => "another address of the same dial was faster",
         })
     }
 }
@@ -142,12 +144,21 @@ pub(super) struct Admission {
     doors: Doors,
     pending_in: HashSet<ConnectionId>,
     pending_out: HashSet<ConnectionId>,
+    /// Dials under way whose attempt is answered already.
+    late: HashSet<ConnectionId>,
     peers: HashMap<PeerId, Peer>,
 }
 
 impl Admission {
     pub(super) fn new(seats: Seats, doors: Doors) -> Self {
-        Self { seats, doors, pending_in: HashSet::new(), pending_out: HashSet::new(), peers: HashMap::new() }
+        let none = HashSet::new;
+        Self { seats, doors, pending_in: none(), pending_out: none(), late: none(), peers: HashMap::new() }
+    }
+
+    /// These dials are not wanted any more. Refused here, before the other behaviours hear of them: a request that one of them put on such
+    /// a connection would end with it.
+    pub(super) fn too_late(&mut self, dials: impl IntoIterator<Item = ConnectionId>) {
+        self.late.extend(dials);
     }
 
     /// Takes a connected peer out of the strangers' count, or puts it back. Ends with its last connection.
@@ -248,6 +259,9 @@ impl NetworkBehaviour for Admission {
         _: PortUse,
     ) -> Result<THandler<Self>, ConnectionDenied> {
         self.pending_out.remove(&id);
+        if self.late.remove(&id) {
+            return Err(ConnectionDenied::new(Full::TooLate));
+        }
         self.seat(&peer, Opener::We, None).map_err(ConnectionDenied::new)?;
         Ok(dummy::ConnectionHandler)
     }
@@ -275,6 +289,7 @@ impl NetworkBehaviour for Admission {
             }
             FromSwarm::DialFailure(failure) => {
                 self.pending_out.remove(&failure.connection_id);
+                self.late.remove(&failure.connection_id);
             }
             FromSwarm::ListenFailure(failure) => {
                 self.pending_in.remove(&failure.connection_id);

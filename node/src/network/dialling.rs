@@ -107,6 +107,11 @@ impl Dialling {
         self.by_connection.get(&connection).copied()
     }
 
+    /// The dials of an attempt that are still under way.
+    pub(super) fn under_way(&self, errand: Errand) -> impl Iterator<Item = ConnectionId> {
+        self.attempts.get(&errand).into_iter().flat_map(|attempt| attempt.under_way.iter().copied())
+    }
+
     /// A connection was established.
     pub(super) fn established(&mut self, connection: ConnectionId) -> Established {
         let Some(errand) = self.by_connection.remove(&connection) else { return Established::Foreign };

@@ -19,7 +19,13 @@ fn arguments(line: &str) -> Vec<String> {
 }
 
 #[test]
-fn an_invitation_is_shown_at_once_and_withdrawn_by_ctrl_c() {
+fn an_invitation_is_shown_at_once_and_withdrawn_by_whatever_ends_the_command() {
+    for (signal, exit) in [("INT", 130), ("TERM", 143), ("HUP", 129)] {
+        an_invitation_is_withdrawn(signal, exit);
+    }
+}
+
+fn an_invitation_is_withdrawn(signal: &str, exit: i32) {
     let invitation = json!({ "id": "v-1", "invitation": "ALLOD:AAAA", "expires": "2026-11-24T13:04:00Z" });
     let fake = Fake::answering([
         answer("POST", "/v1/invitations", &invitation),
@@ -32,9 +38,9 @@ fn an_invitation_is_shown_at_once_and_withdrawn_by_ctrl_c() {
     assert_eq!(first["invitation"], "ALLOD:AAAA");
     // The command waits for the other side by now, or will.
     fake.await_request("GET", "/v1/pairings/v-1?seen=open");
-    interrupt(child.id());
+    send(signal, child.id());
     let status = child.wait().unwrap();
-    assert_eq!(status.code(), Some(130));
+    assert_eq!(status.code(), Some(exit), "{signal}");
     let last = fake.requests().pop().unwrap();
     assert_eq!((last.address.as_str(), last.body.as_str()), ("/v1/pairings/v-1/confirm", r#"{"same":false}"#));
 }
@@ -64,8 +70,8 @@ fn of_an_invitation_on_stdin_no_more_is_read_than_any_has() {
     assert!((8_000..9_000).contains(&requests[0].body.len()), "{}", requests[0].body.len());
 }
 
-fn interrupt(process: u32) {
-    let status = Command::new("kill").args(["-INT", &process.to_string()]).status().unwrap();
+fn send(signal: &str, process: u32) {
+    let status = Command::new("kill").args([&format!("-{signal}"), &process.to_string()]).status().unwrap();
     assert!(status.success());
 }
 
@@ -98,6 +104,17 @@ fn an_answer_that_cannot_be_written_is_a_failure() {
     assert_eq!(output.status.code(), Some(1));
     let error: Value = serde_json::from_slice(&output.stderr).unwrap();
     assert_eq!(error["error"]["code"], "failed");
+}
+
+#[test]
+fn a_file_that_does_not_read_to_its_end_is_named_and_no_fault_of_the_node() {
+    let refused = Answer { status: 400, ..answer("POST", "/v1/import?name=mem", &json!({ "error": {} })) };
+    let fake = Fake::answering([refused]);
+    // A file that opens and whose first byte is an error.
+    let output = fake.run(&mut fake.command(&arguments("import /proc/self/mem"), "C"), b"");
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(1), "{said}");
+    assert!(said.contains("/proc/self/mem"), "{said}");
 }
 
 #[test]

@@ -13,6 +13,7 @@ macro_rules! on_both_engines {
 }
 
 mod contract;
+mod denied;
 mod faults;
 mod home;
 mod lending;

@@ -93,7 +93,10 @@ impl Driver {
 
     fn on_established(&mut self, peer: PeerId, connection: ConnectionId) {
         let dialled = match self.dialling.established(connection) {
-            Established::Won(errand) => Some(errand),
+            Established::Won(errand) => {
+                self.swarm.behaviour_mut().admission.too_late(self.dialling.under_way(errand));
+                Some(errand)
+            }
             Established::Foreign => None,
             Established::TooLate => {
                 self.swarm.close_connection(connection);

@@ -45,6 +45,49 @@ async fn a_dead_address_before_a_live_one_is_no_obstacle() {
     speak(&mut alice, link, &mut shop).await;
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_slower_address_of_a_dial_takes_no_request_with_it() {
+    for _ in 0..6 {
+        let mut shop = Node::listening(&[TCP, QUIC]).await;
+        let mut alice = Node::listening(&[]).await;
+        let [tcp, quic] = [0, 1].map(|at| shop.addresses[at].clone());
+        let slow = Wire::held_quic(&quic).await;
+        let link = alice.dial(&[slow.address.clone(), tcp]).await.expect("by the second");
+        alice.protect(link).await;
+        let back = shop.link_up().await;
+        shop.protect(back).await;
+        tokio::spawn(async move {
+            loop {
+                let (_, exchange, _, bytes) = shop.asked().await;
+                shop.answer(exchange, bytes).await;
+            }
+        });
+        // Requests always wait for the driver, also when the slower one comes; those over the window are refused on this side.
+        let commands = alice.commands.clone();
+        let flood = tokio::spawn(async move {
+            for errand in (1_000..).map(Errand) {
+                let request = NetworkCommand::Request { errand, link, channel: Channel::Session, bytes: vec![1] };
+                if commands.send(request).await.is_err() {
+                    return;
+                }
+            }
+        });
+        slow.let_go();
+        for _ in 0..1_000 {
+            let broken = alice
+                .until("an answer", |event| match event {
+                    NetworkEvent::Answered { .. } => Some(None),
+                    NetworkEvent::Failed { reason, .. } if *reason != RequestFailure::Busy => Some(Some(*reason)),
+                    _ => None,
+                })
+                .await;
+            assert_eq!(broken, None);
+            alice.unread.clear();
+        }
+        flood.abort();
+    }
+}
+
 #[tokio::test]
 async fn two_nodes_that_dial_each_other_at_once_end_up_with_a_link_each() {
     for round in 0..20 {

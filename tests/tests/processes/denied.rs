@@ -1,0 +1,158 @@
+//! What the system denies a node, or does to it before it is ready: room for a file, open files, somebody who reads, time to start.
+
+use std::{
+    fs::{self, File},
+    os::unix::net::UnixStream,
+    process::{Command, Stdio},
+};
+
+use allod_tests::process::{Engine, Node, Outcome, Running, World, terminal::at_terminal, until};
+
+on_both_engines![a_node_that_may_write_no_larger_file_says_so_and_loses_nothing];
+
+/// This node's daemon, after a line of a shell.
+fn under(node: &Node, line: &str) -> Command {
+    let plain = node.daemon_command();
+    let mut command = Command::new("sh");
+    command.args(["-c", &format!("{line}; exec \"$0\" \"$@\"")]).arg(plain.get_program()).args(plain.get_args());
+    for (name, value) in plain.get_envs() {
+        match value {
+            Some(value) => command.env(name, value),
+            None => command.env_remove(name),
+        };
+    }
+    command
+}
+
+fn ready(command: &mut Command) -> Running {
+    let mut daemon = Running::start(command);
+    assert_eq!(daemon.next_json()["ready"], true);
+    daemon
+}
+
+fn a_node_that_may_write_no_larger_file_says_so_and_loses_nothing(engine: Engine) {
+    let world = World::new(engine);
+    let mut alice = world.home("alice", "person");
+    // Blocks of 512 bytes: the size of a store with nothing in it, and some records more.
+    let mut daemon = ready(&mut under(&alice, "ulimit -f 4000"));
+    let (text, file) = ("x".repeat(60_000), world.place().join("text"));
+    fs::write(&file, &text).unwrap();
+    let mut kept = 0;
+    let refused = loop {
+        match alice.tries(&format!("set note/{kept}/text:text=@{}", file.display())) {
+            Ok(_) => kept += 1,
+            Err(refused) => break refused,
+        }
+        assert!(kept < 200, "the limit was never met");
+    };
+    assert!(refused.message.contains("could not be written") || refused.message.contains("stopped"), "{refused:?}");
+    let (exit, _) = daemon.end();
+    assert_eq!(exit, 1, "{}", daemon.complaints());
+    assert!(daemon.complaints().contains("could not be read or written"), "{}", daemon.complaints());
+    alice.start();
+    for each in 0..kept {
+        assert_eq!(alice.get(&format!("note/{each}/text")), text.as_str());
+    }
+}
+
+#[test]
+fn a_home_whose_phrase_nobody_saw_is_none() {
+    let world = World::new(Engine::Sled);
+    let mut alice = world.nowhere("alice");
+    let full = || File::options().write(true).open("/dev/full").unwrap();
+    let nobody = || {
+        let (reader, writer) = std::io::pipe().unwrap();
+        drop(reader);
+        writer
+    };
+    for (case, output) in [("full", Stdio::from(full())), ("nobody", Stdio::from(nobody()))] {
+        let ended = alice.command(&["init", "--no-passphrase"]).stdout(output).stderr(Stdio::piped()).output().unwrap();
+        let said = String::from_utf8_lossy(&ended.stderr);
+        assert_eq!(ended.status.code(), Some(1), "{case}: {said}");
+        assert!(said.starts_with("The recovery phrase could not be shown"), "{case}: {said}");
+        let refused = Outcome::of(&mut alice.daemon_command(), b"");
+        assert!(refused.exit == 1 && refused.stderr.contains("was interrupted"), "{case}: {refused}");
+    }
+    alice.init(&["--no-passphrase"]);
+    alice.start();
+    assert_eq!(alice.phrase.split(' ').count(), 24);
+}
+
+#[test]
+fn a_node_that_may_open_too_few_files_does_not_start_and_one_with_few_is_answered() {
+    let world = World::new(Engine::Sled);
+    let alice = world.home("alice", "person");
+    let refused = Outcome::of(&mut under(&alice, "ulimit -n 48"), b"").json().unwrap_err();
+    assert_eq!((refused.exit, refused.code.as_str()), (1, "failed"));
+    assert!(refused.message.contains("only 48 files"), "{refused:?}");
+
+    // It asks for more where it may have more.
+    let daemon = ready(&mut under(&alice, "ulimit -S -n 48"));
+    let limits = fs::read_to_string(format!("/proc/{}/limits", daemon.id())).unwrap();
+    let line = limits.lines().find(|line| line.starts_with("Max open files")).unwrap();
+    let allowed: u64 = line.split_whitespace().nth(3).unwrap().parse().unwrap();
+    assert!(allowed >= 64, "{line}");
+    drop(daemon);
+
+    // Callers that say nothing take all that it may open; one that speaks is answered.
+    let daemon = ready(&mut under(&alice, "ulimit -n 64"));
+    let socket = alice.home.join("control.sock");
+    let crowd: Vec<_> = (0..100).map(|_| UnixStream::connect(&socket).unwrap()).collect();
+    assert_eq!(alice.does("status")["name"], "alice");
+    until("it met the limit", 20, || daemon.complaints().contains("could not be let in"));
+    for _ in 0..20 {
+        alice.does("status");
+    }
+    let told = daemon.complaints().matches("could not be let in").count();
+    assert_eq!(told, 1, "it says that once a minute");
+    drop(crowd);
+}
+
+#[test]
+fn a_node_that_is_still_starting_ends_when_it_is_told_to() {
+    let world = World::new(Engine::Sled);
+    let mut alice = world.nowhere("alice");
+    let passphrase = world.place().join("old");
+    fs::write(&passphrase, "correct horse battery").unwrap();
+    alice.init(&["--passphrase-file", &passphrase.display().to_string()]);
+    // Nobody ever writes into this one.
+    let pipe = world.place().join("never");
+    assert!(Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+    alice.run_with = vec!["--passphrase-file".to_owned(), pipe.display().to_string()];
+    for (signal, expected) in [("TERM", 143), ("INT", 130), ("HUP", 129)] {
+        let mut daemon = Running::start(&mut alice.daemon_command());
+        let _waited_for = File::options().write(true).open(&pipe).unwrap();
+        daemon.signal(signal);
+        assert_eq!(daemon.end().0, expected, "{signal}: {}", daemon.complaints());
+    }
+}
+
+#[test]
+fn a_node_that_shall_outlive_its_terminal_does() {
+    let world = World::new(Engine::Sled);
+    let alice = world.home("alice", "person");
+    let mut daemon = ready(&mut under(&alice, "trap '' HUP"));
+    daemon.signal("HUP");
+    alice.does("status");
+    daemon.signal("TERM");
+    assert_eq!(daemon.end().0, 0, "{}", daemon.complaints());
+    let mut daemon = ready(&mut alice.daemon_command());
+    daemon.signal("HUP");
+    assert_eq!(daemon.end().0, 0, "{}", daemon.complaints());
+}
+
+#[test]
+fn ctrl_c_where_a_passphrase_is_asked_for_ends_the_start_and_nothing_is_wrong_with_the_terminal() {
+    let world = World::new(Engine::Sled);
+    let mut alice = world.nowhere("alice");
+    let passphrase = world.place().join("old");
+    fs::write(&passphrase, "correct horse battery").unwrap();
+    alice.init(&["--passphrase-file", &passphrase.display().to_string()]);
+    let Some(mut run) = at_terminal(&alice, "run") else {
+        eprintln!("left out: no script");
+        return;
+    };
+    run.prompt("assphrase");
+    run.type_in("\u{3}");
+    assert_eq!(run.end().0, 130, "{}", run.complaints());
+}
