@@ -141,6 +141,8 @@ pub struct Ours {
     side: Side,
     dice: Dice,
     links: u64,
+    /// What commands of our person came to.
+    pub replies: Vec<Result<Answer, Refusal>>,
 }
 
 /// A peer of ours and its session with us.
@@ -173,7 +175,7 @@ impl Ours {
         let settings = Settings { name: "ours".to_owned(), kind: NodeKind::Vendor, carrier: false };
         let (engine, step) = Engine::open(&memory, ours, settings, now(), &mut dice).unwrap();
         memory.apply(&step.writes);
-        let mut ours = Self { memory, engine, side, dice, links: 0 };
+        let mut ours = Self { memory, engine, side, dice, links: 0, replies: Vec::new() };
         for peer in &mut made {
             ours.greeted_by(peer);
             if state == PeerState::Paired {
@@ -186,19 +188,22 @@ impl Ours {
 
     /// One event. A fault ends the node, as it would a process.
     pub fn takes(&mut self, event: Event) -> Step {
-        let step = self.engine.handle(event, now(), &mut self.dice, &self.memory).expect("no peer damages a store");
+        let mut step = self.engine.handle(event, now(), &mut self.dice, &self.memory).expect("no peer damages a store");
         self.memory.apply(&step.writes);
+        let (replies, effects) = step.effects.into_iter().partition(|effect| matches!(effect, Effect::Reply { .. }));
+        step.effects = effects;
+        self.replies.extend(Vec::into_iter(replies).filter_map(|effect| match effect {
+            Effect::Reply { outcome, .. } => Some(outcome),
+            _ => None,
+        }));
         step
     }
 
     /// A command of our person, answered at once.
     pub fn does(&mut self, command: Command) -> Result<Answer, Refusal> {
-        let step = self.takes(Event::Command { ticket: Ticket(1), command });
-        let found = step.effects.into_iter().find_map(|effect| match effect {
-            Effect::Reply { outcome, .. } => Some(outcome),
-            _ => None,
-        });
-        found.unwrap_or(Ok(Answer::Done))
+        self.replies.clear();
+        self.takes(Event::Command { ticket: Ticket(1), command });
+        self.replies.pop().unwrap_or(Ok(Answer::Done))
     }
 
     /// Looks into our store.

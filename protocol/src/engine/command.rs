@@ -289,13 +289,16 @@ impl Live {
             Path::Field(path) => (&path.record, Some(&path.field)),
         };
         let removed = record::remove(tx, record, field)?;
-        let mut marked = std::collections::BTreeSet::new();
-        let mut followers = delivery::Followers::of(tx)?;
-        for one in &removed {
-            marked.extend(followers.mark(tx, &one.path, Some(one.version))?);
+        let mut gone = removed.clone();
+        let id = record.field(FieldName::id());
+        if record::present(tx, &id)?.is_none() {
+            gone.push(record::Removed { path: id, version: 1 });
         }
-        if record::present(tx, &record.field(FieldName::id()))?.is_none() {
-            marked.extend(followers.mark(tx, &record.field(FieldName::id()), Some(1))?);
+        let given = Grant::all_live(tx)?.into_iter().filter(|grant| grant.direction == Direction::Given);
+        let mut marked = delivery::withdraw_removed(tx, given.collect(), record, &gone)?;
+        let mut followers = delivery::Followers::of(tx)?;
+        for one in &gone {
+            marked.extend(followers.mark(tx, &one.path, Some(one.version))?);
         }
         let telling = self.cut_marked(tx, marked)?;
         // What the rows held is unreadable for good once its bucket has a new key.

@@ -32,7 +32,7 @@ use crate::{
     wire::{
         body::{
             Asked, Body, CellContent, CellPlace, CellRef, Cells, CellsPayload, Granted, KeysChanged, KeysPayload,
-            Profile, Read, UseLine, Used,
+            Profile, Read, Served, ServedOutcome, UseLine, Used,
         },
         pair::{PairAnswer, PairRequest},
         session::SessionAnswer,
@@ -122,7 +122,27 @@ fn lends_as(ours: &mut Ours, peer: &Peer, selector: &str, mode: Mode) -> GrantId
     };
     ours.does(Command::Grant { lending, lease: None }).unwrap();
     let id = peer.ours;
-    ours.sees(|tx| Grant::live_with(tx, id).unwrap().last().unwrap().id)
+    let lent = |grant: &Grant| grant.selectors[0].selector == selector.parse().unwrap();
+    ours.sees(|tx| Grant::live_with(tx, id).unwrap().into_iter().find(lent).unwrap().id)
+}
+
+/// The peer lends a selector live, and our person reads a field under it. Returns the nonce of the read.
+fn reads_live(ours: &mut Ours, peer: &mut Peer, selector: &str, path: &str) -> [u8; 16] {
+    let (Body::Granted(granted), _) = granted(id()) else { panic!("a grant") };
+    let selectors = vec![selector.parse().unwrap()];
+    let live = Granted { selectors, mode: Mode::Reference, lease_ms: None, reads_per_hour: 60, ..granted };
+    peer.claims(ours, &Body::Granted(live), None).unwrap();
+    let paths = vec![Path::Field(path.parse().unwrap())];
+    ours.does(Command::Get { paths, from: Some(peer.name().to_owned()) }).unwrap();
+    let id = peer.ours;
+    ours.sees(|tx| {
+        let relationship = Relationship::load(tx, id).unwrap();
+        let last = log::own(tx, &relationship).unwrap().next - 1;
+        match log::kept_body(tx, &relationship, relationship.my_log, last).unwrap() {
+            Some((_, Body::Read(read))) => read.nonce,
+            other => panic!("a live read: {other:?}"),
+        }
+    })
 }
 
 fn one(state: PeerState) -> (Ours, Peer) {
@@ -263,21 +283,12 @@ fn the_id_of_a_record_that_is_made_again_is_lent_again() {
     let (mut ours, peer) = one(PeerState::Paired);
     sets(&mut ours, CITY, "Paris");
     let grant = lends(&mut ours, &peer, "contact/*/id");
-    let due = |ours: &mut Ours| {
-        let id = peer.ours;
-        ours.sees(|tx| {
-            let row = Grant::find(tx, id, grant).unwrap().unwrap();
-            row.delivered_through + tx.scan_raw(&Key::due_of(grant), None, 10).unwrap().len() as u64
-        })
-    };
-    assert_eq!(due(&mut ours), 1, "it went at once");
+    let due = |ours: &mut Ours| ours.sees(|tx| tx.scan_raw(&Key::due_of(grant), None, 10).unwrap().len());
+    assert_eq!(due(&mut ours), 0, "it went at once");
     ours.does(Command::Remove { path: "contact/me".parse().unwrap() }).unwrap();
-    let before = due(&mut ours);
-    let bytes = |ours: &mut Ours| ours.sees(|tx| tx.scan_raw(&Key::due_of(grant), None, 10).unwrap());
-    let mark = bytes(&mut ours);
+    assert_eq!(due(&mut ours), 0, "so did the order to drop it");
     sets(&mut ours, CITY, "Lyon");
-    assert_eq!(due(&mut ours), before);
-    assert_ne!(bytes(&mut ours), mark, "the record is there again, and its id is due");
+    assert_eq!(due(&mut ours), 1, "the record is there again, and its id is due");
 }
 
 /// Somebody who knows how a log of ours with another peer is called pairs as a scanner, and calls its own so.
@@ -337,6 +348,40 @@ fn a_report_of_any_number_of_uses_is_borne() {
     let read = Body::Read(Read { grant, selector: 0, record: None, nonce: [3; 16] });
     let answer = peer.claims(&mut ours, &read, None).expect("an answer");
     assert!(answer.entries.iter().any(|entry| !entry.payload.is_empty()), "it was read");
+}
+
+#[test]
+fn the_answer_to_a_live_read_does_not_outlive_a_removal() {
+    let (mut ours, mut peer) = one(PeerState::Paired);
+    for (path, text) in [(CITY, "Paris"), ("contact/me/street", "3 rue des Lilas")] {
+        sets(&mut ours, path, text);
+    }
+    for path in [CITY, "contact/me/street"] {
+        let grant = lends_as(&mut ours, &peer, path, Mode::Reference);
+        peer.claims(&mut ours, &Body::Read(Read { grant, selector: 0, record: None, nonce: [3; 16] }), None).unwrap();
+    }
+    let id = peer.ours;
+    let ready = |ours: &mut Ours| {
+        ours.sees(|tx| {
+            let relationship = Relationship::load(tx, id).unwrap();
+            let next = log::own(tx, &relationship).unwrap().next;
+            let entries = (1..next).filter_map(|sequence| log::wire_entry(tx, relationship.my_log, sequence).unwrap());
+            entries.filter(|entry| !entry.payload.is_empty()).count()
+        })
+    };
+    assert_eq!(ready(&mut ours), 2);
+    ours.does(Command::Remove { path: CITY.parse().unwrap() }).unwrap();
+    assert_eq!(ready(&mut ours), 1);
+}
+
+#[test]
+fn an_answer_to_a_live_read_that_was_withdrawn_is_none() {
+    let (mut ours, mut peer) = one(PeerState::Paired);
+    let nonce = reads_live(&mut ours, &mut peer, CITY, CITY);
+    let outcome = ServedOutcome::Value { version: 1 };
+    let served = Body::Served(Served { grant: id(), selector: 0, record: None, nonce, outcome });
+    assert!(peer.claims(&mut ours, &served, None).is_some(), "nothing is wrong with it");
+    assert_eq!(ours.replies.pop().map(|outcome| outcome.unwrap_err().code()), Some(Code::Unreachable));
 }
 
 #[test]

@@ -419,6 +419,8 @@ impl Live {
         }
         let (peer, path) = (relationship.petname.clone(), read.path.clone());
         let answer = match body.outcome {
+            // What was taken back or removed meanwhile was withdrawn.
+            ServedOutcome::Value { .. } if order.payload().is_none() => Err(Refusal::NoLiveAnswer { peer }),
             ServedOutcome::Value { version } => Ok(holding::served(relationship, grant, path, order, version)?),
             ServedOutcome::Nothing => Err(Refusal::NotArrived { peer, path }),
             ServedOutcome::Refused => Err(Refusal::NoGrantFrom { peer, path }),

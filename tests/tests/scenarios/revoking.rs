@@ -284,6 +284,27 @@ fn of_what_was_taken_back_before_it_was_handed_over_nothing_leaves() {
 }
 
 #[test]
+fn a_column_that_is_half_handed_over_is_so_in_whole_after_a_field_beside_it_was_taken_back() {
+    let mut world = World::seeded(56);
+    let (alice, shop) = world.paired("alice", "shop");
+    world.set(alice, "contact/me/city", "Paris");
+    for number in 0..1_200 {
+        world.give(alice, allod_tests::story::set(&format!("transaction/{number}/amount"), "1"));
+        if number % 100 == 0 {
+            world.run_for(Duration::from_secs(1));
+        }
+    }
+    world.settle();
+    world.cut(alice, shop);
+    world.grant(alice, shop, ["contact/me/city", "transaction/*/amount"]);
+    world.revoke_fields(alice, shop, &["contact/me/city"]);
+    world.run_for(Duration::from_secs(120));
+    world.heal();
+    world.run_for(Duration::from_secs(700));
+    assert_eq!(rows(&world, shop, Table::Cells), 1_200);
+}
+
+#[test]
 fn a_purge_is_confirmed_once_all_that_was_taken_back_was_dropped() {
     let mut world = World::seeded(52);
     let (alice, shop) = world.paired("alice", "shop");
