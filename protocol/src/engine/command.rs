@@ -484,9 +484,9 @@ impl Live {
         if grant.direction != Direction::Given {
             return Err(Refusal::NoSuchGrant { id: grant.id.to_string() }.into());
         }
-        let state = grant.state(tx.wall());
-        if state == GrantState::Revoked || state == GrantState::Expired {
-            return Err(Refusal::GrantIsOver { id: grant.id.to_string(), state: state.as_str().to_owned() }.into());
+        if !grant.can_be_taken_back() {
+            let state = grant.state(tx.wall()).as_str().to_owned();
+            return Err(Refusal::GrantIsOver { id: grant.id.to_string(), state }.into());
         }
         let relationship = Relationship::load(tx, grant.relationship)?;
         let places = grant.live_selectors();
@@ -501,8 +501,8 @@ impl Live {
         let relationship = Relationship::named(tx, peer)?;
         let mut revoked = Vec::new();
         let mut missed: Vec<&Selector> = selectors.iter().collect();
-        for mut grant in Grant::live_with(tx, relationship.id)? {
-            if grant.direction != Direction::Given || !grant.is_active(tx.wall()) {
+        for mut grant in Grant::with(tx, relationship.id)? {
+            if grant.direction != Direction::Given || !grant.can_be_taken_back() {
                 continue;
             }
             let places: Vec<u16> = grant

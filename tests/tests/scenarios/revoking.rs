@@ -305,6 +305,62 @@ fn a_column_that_is_half_handed_over_is_so_in_whole_after_a_field_beside_it_was_
 }
 
 #[test]
+fn what_a_clock_that_leapt_ended_can_be_taken_back_until_its_holder_dropped_it() {
+    for by_peer in [false, true] {
+        let mut world = World::seeded(57);
+        let (alice, shop) = world.paired("alice", "shop");
+        world.set(alice, "contact/me/city", "Paris");
+        let terms = Terms { until: Some(Duration::from_secs(3 * 3_600)), ..Terms::default() };
+        let grant = world.grant_on(alice, shop, ["contact/me/city"], terms);
+        world.settle();
+        world.set_clock_ahead(alice, 86_400_000);
+        world.run_for(Duration::from_secs(120));
+        assert_eq!(world.grant_of(alice, &grant).state, GrantState::Expired);
+        world.set_clock_ahead(alice, 0);
+        world.run_for(Duration::from_secs(400));
+        assert_eq!(world.text(shop, alice, "contact/me/city"), "Paris", "its end is yet to come");
+        if by_peer {
+            world.revoke_fields(alice, shop, &["contact/me/city"]);
+        } else {
+            world.revoke(alice, &grant);
+        }
+        assert_eq!(world.grant_of(alice, &grant).state, GrantState::Revoked);
+        world.settle();
+        assert_eq!(world.refused(shop, alice, "contact/me/city"), Code::Revoked);
+        assert_eq!(rows(&world, shop, Table::Cells), 0);
+        assert_eq!(world.grant_of(alice, &grant).purge, Purge::Confirmed);
+        let again = world.outcome(alice, Command::RevokeGrant { grant }).unwrap_err();
+        assert!(matches!(&again, Refusal::GrantIsOver { state, .. } if state == "revoked"), "{again:?}");
+        world.verify(alice);
+        world.verify(shop);
+    }
+}
+
+#[test]
+fn what_ended_in_its_time_can_be_taken_back_until_its_holder_dropped_it_too() {
+    let mut world = World::seeded(58);
+    let (alice, shop) = world.paired("alice", "shop");
+    world.set(alice, "contact/me/city", "Paris");
+    let terms = || Terms { until: Some(Duration::from_secs(60)), ..Terms::default() };
+    let dropped = world.grant_on(alice, shop, ["contact/me/city"], terms());
+    world.settle();
+    world.run_for(Duration::from_secs(600));
+    assert_eq!(world.grant_of(alice, &dropped).purge, Purge::Confirmed);
+    let over = world.outcome(alice, Command::RevokeGrant { grant: dropped.clone() }).unwrap_err();
+    assert!(matches!(&over, Refusal::GrantIsOver { state, .. } if state == "expired"), "{over:?}");
+    let grant = world.grant_on(alice, shop, ["contact/me/city"], terms());
+    world.settle();
+    world.stop(shop);
+    world.run_for(Duration::from_secs(600));
+    let revoked = world.revoke_fields(alice, shop, &[]);
+    assert_eq!(revoked.revoked.iter().map(|one| one.grant.as_str()).collect::<Vec<_>>(), [grant.as_str()]);
+    world.start(shop);
+    world.run_for(Duration::from_secs(400));
+    assert_eq!(world.grant_of(shop, &grant).state, GrantState::Revoked);
+    assert_eq!(world.grant_of(alice, &grant).purge, Purge::Confirmed);
+}
+
+#[test]
 fn a_purge_is_confirmed_once_all_that_was_taken_back_was_dropped() {
     let mut world = World::seeded(52);
     let (alice, shop) = world.paired("alice", "shop");
