@@ -300,6 +300,9 @@ impl Live {
         for one in &gone {
             marked.extend(followers.mark(tx, &one.path, Some(one.version))?);
         }
+        for peer in marked.iter().map(|(peer, _)| *peer).collect::<std::collections::BTreeSet<_>>() {
+            self.wait_for(tx, &Relationship::load(tx, peer)?)?;
+        }
         let telling = self.cut_marked(tx, marked)?;
         // What the rows held is unreadable for good once its bucket has a new key.
         Job::reseal(tx, tx.record_tag(record)[0])?;
@@ -416,6 +419,7 @@ impl Live {
             }
         }
         let sequence = log::append(tx, &relationship, &Body::Closed(Closed {}), None)?;
+        self.wait_for(tx, &relationship)?;
         relationship.state = PeerState::Closed;
         relationship.save(tx);
         let telling = vec![self.telling(&relationship, sequence)];
@@ -553,6 +557,7 @@ impl Live {
             }
         }
         self.plan_renewal(tx, relationship)?;
+        self.wait_for(tx, relationship)?;
         let sequence = log::own(tx, relationship)?.next - 1;
         let answer = Answer::Revoked(RevokedView {
             revoked: revoked.into_iter().map(|(_, one)| one).collect(),

@@ -57,7 +57,7 @@ impl Live {
         tx.effect(Effect::Protect { link });
         self.contacts.connected(id);
         log::heard(tx, &relationship)?;
-        if self.settings.kind == NodeKind::Vendor {
+        if self.settings.kind == NodeKind::Vendor && own.acknowledged + 1 == own.next {
             tx.delete(&Key::waiting(id));
         }
         if !was_live {
@@ -114,7 +114,8 @@ impl Live {
         Ok(())
     }
 
-    /// There is something for a peer that may not find us: a vendor dials it by itself, also after its next start.
+    /// There is something for a peer that may not find us, or that takes something back from it: a vendor dials it by itself, also after its
+    /// next start, until the peer has all that there is for it.
     pub(super) fn wait_for(&mut self, tx: &mut Tx<'_>, relationship: &Relationship) -> Result<(), Stop> {
         let waits = Key::waiting(relationship.id);
         let by_itself = self.settings.kind == NodeKind::Vendor && !relationship.their_profile.addresses.is_empty();
@@ -479,6 +480,7 @@ impl Live {
         }
         relationship.state = PeerState::Closed;
         relationship.save(tx);
+        self.wait_for(tx, &relationship)?;
         if !was_closed {
             happened(tx, &relationship, "closed");
         }

@@ -360,6 +360,75 @@ fn what_ended_in_its_time_can_be_taken_back_until_its_holder_dropped_it_too() {
     assert_eq!(world.grant_of(alice, &grant).purge, Purge::Confirmed);
 }
 
+/// Two vendors that can be dialled, and neither of which dials without a reason.
+fn two_vendors(seed: u64) -> (World, NodeId, NodeId, String) {
+    let mut world = World::seeded(seed);
+    let (shop, bank) = (world.vendor("shop"), world.vendor("bank"));
+    world.pair(shop, bank);
+    world.set(shop, "contact/me/city", "Paris");
+    world.set(shop, "contact/me/street", "3 rue des Lilas");
+    let grant = world.grant(shop, bank, ["contact/me/city", "contact/me/street"]);
+    world.settle();
+    assert_eq!(rows(&world, bank, Table::Cells), 2);
+    (world, shop, bank, grant)
+}
+
+#[test]
+fn what_a_crash_cut_off_while_the_session_lived_is_told_after_the_next_start() {
+    for way in ["whole", "field", "remove", "forget"] {
+        let (mut world, shop, bank, grant) = two_vendors(59);
+        world.cut(shop, bank);
+        let path = "contact/me/city";
+        let command = match way {
+            "whole" => Command::RevokeGrant { grant },
+            "field" => Command::RevokePeer { peer: "bank".to_owned(), selectors: vec![path.parse().unwrap()] },
+            "remove" => Command::Remove { path: path.parse().unwrap() },
+            _ => Command::Forget { peer: "bank".to_owned() },
+        };
+        world.give(shop, command);
+        // Durable, and nobody found yet that the line is dead.
+        world.run_for(Duration::from_millis(200));
+        assert!(world.known_peers(shop)[0].queued > 0, "{way}");
+        world.crash(shop);
+        // The bank forgets whom it was about to call.
+        world.stop(bank);
+        world.heal();
+        world.start(bank);
+        world.start(shop);
+        world.run_for(Duration::from_secs(20));
+        let left = if way == "field" || way == "remove" { 1 } else { 0 };
+        assert_eq!(rows(&world, bank, Table::Cells), left, "{way}");
+        assert_eq!(rows(&world, shop, Table::Waiting), 0, "{way}");
+    }
+}
+
+#[test]
+fn a_second_crash_at_any_boundary_of_the_telling_delays_it_and_no_more() {
+    let (mut world, shop, bank, grant) = two_vendors(60);
+    world.cut(shop, bank);
+    world.revoke(shop, &grant);
+    world.crash(shop);
+    world.run_for(Duration::from_secs(120));
+    world.stop(bank);
+    let mut crashes = 0;
+    for boundary in 0..100 {
+        let mut world = world.stopped_copy();
+        world.start(bank);
+        world.start(shop);
+        world.crash_after(shop, boundary);
+        world.run_for(Duration::from_secs(20));
+        let crashed = world.recover(shop);
+        crashes += u32::from(crashed);
+        world.run_for(Duration::from_secs(20));
+        assert_eq!(rows(&world, bank, Table::Cells), 0, "boundary {boundary}");
+        assert_eq!(world.grant_of(shop, &grant).purge, Purge::Confirmed, "boundary {boundary}");
+        if !crashed {
+            break;
+        }
+    }
+    assert!(crashes > 3, "{crashes} crashes");
+}
+
 #[test]
 fn a_purge_is_confirmed_once_all_that_was_taken_back_was_dropped() {
     let mut world = World::seeded(52);
