@@ -31,8 +31,8 @@ use crate::{
     value::Value,
     wire::{
         body::{
-            Asked, Body, CellContent, CellPlace, CellRef, Cells, CellsPayload, Granted, KeysChanged, KeysPayload,
-            Profile, Read, Served, ServedOutcome, UseLine, Used,
+            Answered, AskEnd, Asked, Body, CellContent, CellPlace, CellRef, Cells, CellsPayload, Granted, KeysChanged,
+            KeysPayload, Profile, Read, Revoked, Served, ServedOutcome, UseLine, Used,
         },
         pair::{PairAnswer, PairRequest},
         session::SessionAnswer,
@@ -124,6 +124,19 @@ fn lends_as(ours: &mut Ours, peer: &Peer, selector: &str, mode: Mode) -> GrantId
     let id = peer.ours;
     let lent = |grant: &Grant| grant.selectors[0].selector == selector.parse().unwrap();
     ours.sees(|tx| Grant::live_with(tx, id).unwrap().into_iter().find(lent).unwrap().id)
+}
+
+fn asked(ask: AskId, reason: &str) -> Body {
+    Body::Asked(Asked {
+        ask,
+        required: vec![CITY.parse().unwrap()],
+        optional: Vec::new(),
+        purpose: Purpose::parse("delivery").unwrap(),
+        reason: reason.to_owned(),
+        benefit: String::new(),
+        until: None,
+        mode: Mode::Follow,
+    })
 }
 
 /// The peer lends a selector live, and our person reads a field under it. Returns the nonce of the read.
@@ -232,20 +245,8 @@ fn a_grant_or_an_ask_that_is_known_from_one_peer_is_nothing_from_another() {
     let found = ours.sees(|tx| [one, other].map(|id| Grant::with(tx, id).unwrap()));
     assert!(found[0][0].ended.is_some() && found[1].is_empty());
 
-    let asked = |reason: &str| {
-        Body::Asked(Asked {
-            ask: AskId::from_bytes([9; 16]),
-            required: vec![CITY.parse().unwrap()],
-            optional: Vec::new(),
-            purpose: Purpose::parse("delivery").unwrap(),
-            reason: reason.to_owned(),
-            benefit: String::new(),
-            until: None,
-            mode: Mode::Follow,
-        })
-    };
     for (place, reason) in [(0, "to deliver"), (1, "to take its place")] {
-        peers[place].claims(&mut ours, &asked(reason), None).unwrap();
+        peers[place].claims(&mut ours, &asked(AskId::from_bytes([9; 16]), reason), None).unwrap();
     }
     let Ok(Answer::Ask { ask, .. }) = ours.does(Command::AskDetail { ask: AskId::from_bytes([9; 16]).long() }) else {
         panic!("an ask");
@@ -289,6 +290,49 @@ fn the_id_of_a_record_that_is_made_again_is_lent_again() {
     assert_eq!(due(&mut ours), 0, "so did the order to drop it");
     sets(&mut ours, CITY, "Lyon");
     assert_eq!(due(&mut ours), 1, "the record is there again, and its id is due");
+}
+
+#[test]
+fn a_revocation_that_is_said_again_and_again_makes_no_work() {
+    let (mut ours, mut peer) = one(PeerState::Paired);
+    let (body, payload) = granted(id());
+    peer.claims(&mut ours, &body, Some(&payload)).unwrap();
+    let held = cell(&mut peer, 1, 0, 1);
+    let (body, payload) = cells(vec![held]);
+    peer.claims(&mut ours, &body, Some(&payload)).unwrap();
+    let rows = |ours: &mut Ours, table| ours.sees(|tx| tx.scan_raw(&Key::table(table), None, 99).unwrap());
+    let mut after = Vec::new();
+    for _ in 0..3 {
+        let revoked = Body::Revoked(Revoked { grant: id(), selectors: vec![0, 0, 7] });
+        peer.claims(&mut ours, &revoked, None).expect("it is borne");
+        after.push([Table::Jobs, Table::EndedGrants].map(|table| rows(&mut ours, table)));
+    }
+    assert_eq!(after[0].each_ref().map(Vec::len), [1, 1]);
+    assert!(after.iter().all(|one| *one == after[0]));
+    assert_eq!(reads(&mut ours, &peer), Err(Code::Revoked));
+    let nowhere = Body::Revoked(Revoked { grant: id(), selectors: vec![7] });
+    assert!(peer.claims(&mut ours, &nowhere, None).is_none(), "it names nothing of the grant");
+}
+
+#[test]
+fn asks_that_were_withdrawn_are_not_counted_through() {
+    let (mut ours, mut peer) = one(PeerState::Paired);
+    for number in 0..40 {
+        let ask = AskId::from_bytes([number; 16]);
+        peer.claims(&mut ours, &asked(ask, "to deliver"), None).unwrap();
+        let withdrawn = Answered { ask, end: AskEnd::Withdrawn, reason: String::new() };
+        peer.claims(&mut ours, &Body::Answered(withdrawn), None).unwrap();
+    }
+    peer.claims(&mut ours, &asked(AskId::from_bytes([99; 16]), "to deliver"), None).unwrap();
+    let id = peer.ours;
+    let counted = ours.sees(|tx| tx.scan_raw(&Key::asks_of(id), None, usize::MAX).unwrap().len());
+    assert_eq!(counted, 1);
+    let page = Page { limit: 100, after: None };
+    let Ok(Answer::Asks(asks)) = ours.does(Command::Asks { direction: None, page }) else { panic!("asks") };
+    assert_eq!(asks.items.len(), 41, "they are shown");
+    let ask = AskId::from_bytes([39; 16]).long();
+    let over = ours.does(Command::AnswerAsk { ask, only: Vec::new(), until: None }).map(|_| ());
+    assert_eq!(over.map_err(|refusal| refusal.code()), Err(Code::Conflict));
 }
 
 /// Somebody who knows how a log of ours with another peer is called pairs as a scanner, and calls its own so.
