@@ -16,8 +16,8 @@ use crate::{
     effect::{Channel, Effect, Message},
     event::Event,
     grant::Grant,
-    id::{AskId, GrantId},
-    limits::FIELDS_PER_RECORD_MAX,
+    id::{AskId, GrantId, RelationshipId},
+    limits::{FIELDS_PER_RECORD_MAX, REKEY_EVERY, REKEYS_AHEAD_MAX},
     log,
     path::{FieldName, FieldPath, Path},
     purpose::Purpose,
@@ -254,17 +254,74 @@ fn a_grant_or_an_ask_that_is_known_from_one_peer_is_nothing_from_another() {
     assert_eq!((ask.peer.as_str(), ask.direction), ("one", Direction::Given));
 }
 
+/// The peer invited, and begins again and again in one session: as an honest one would after thirty days. Returns the entry.
+fn begins_a_change(peer: &mut Peer) -> u64 {
+    peer.step(|tx, mut relationship| {
+        relationship.rekeyed_at = Timestamp::from_millis(0);
+        rekey::start_if_due(tx, &mut relationship).unwrap();
+        log::own(tx, &relationship).unwrap().next - 1
+    })
+}
+
+/// How far our log to a peer goes, the generation that we speak, and whether a change is under way.
+fn change(ours: &mut Ours, id: RelationshipId) -> (u64, u32, bool) {
+    ours.sees(|tx| {
+        let relationship = Relationship::load(tx, id).unwrap();
+        (log::own(tx, &relationship).unwrap().next, relationship.speaks, relationship.rekey.is_some())
+    })
+}
+
+#[test]
+fn a_change_of_keys_that_comes_too_early_waits_for_its_time_and_keeps_nothing_up() {
+    let (mut ours, mut peers) = Ours::with(Side::Scanner, &["one"], PeerState::Paired);
+    let mut peer = peers.remove(0);
+    let most = u32::try_from(REKEYS_AHEAD_MAX).unwrap();
+    for _ in 0..most {
+        let start = begins_a_change(&mut peer);
+        peer.says_entry(&mut ours, start);
+        peer.says_entry(&mut ours, start + 1);
+    }
+    let (written, speaks, under_way) = change(&mut ours, peer.ours);
+    assert_eq!((speaks, under_way), (most, false));
+    let start = begins_a_change(&mut peer);
+    peer.says_entry(&mut ours, start);
+    assert_eq!(change(&mut ours, peer.ours), (written, most, true), "it is noted, and no word is said");
+    peer.claims(&mut ours, &asked(AskId::from_bytes([9; 16]), "to deliver"), None).unwrap();
+    let page = Page { limit: 100, after: None };
+    let Ok(Answer::Asks(asks)) = ours.does(Command::Asks { direction: None, page }) else { panic!("asks") };
+    assert_eq!(asks.items.len(), 1, "what follows is heard");
+
+    ours.late = REKEY_EVERY - Duration::from_secs(7_200);
+    ours.takes(Event::Tick);
+    assert_eq!(change(&mut ours, peer.ours), (written, most, true));
+    ours.late = REKEY_EVERY;
+    ours.takes(Event::Tick);
+    assert_eq!(change(&mut ours, peer.ours), (written + 1, most, true));
+    peer.says_entry(&mut ours, start);
+    peer.says_entry(&mut ours, start + 2);
+    assert_eq!(change(&mut ours, peer.ours), (written + 2, most + 1, false));
+    ours.greeted_by(&mut peer);
+}
+
+#[test]
+fn no_change_of_keys_begins_with_a_peer_that_is_frozen() {
+    let (mut ours, mut peers) = Ours::with(Side::Scanner, &["one"], PeerState::Paired);
+    let mut peer = peers.remove(0);
+    let mut message = peer.message(Vec::new());
+    message.have[0].sequence = 1_000;
+    peer.says(&mut ours, &message);
+    let before = change(&mut ours, peer.ours);
+    let start = begins_a_change(&mut peer);
+    peer.says_entry(&mut ours, start);
+    assert_eq!(change(&mut ours, peer.ours), before);
+}
+
 #[test]
 fn changes_of_keys_without_end_leave_two_generations() {
     let (mut ours, mut peers) = Ours::with(Side::Scanner, &["one"], PeerState::Paired);
     let mut peer = peers.remove(0);
     for generation in 1..=4 {
-        // The peer invited, and begins again and again in one session: as an honest one would after thirty days.
-        let start = peer.step(|tx, mut relationship| {
-            relationship.rekeyed_at = Timestamp::from_millis(0);
-            rekey::start_if_due(tx, &mut relationship).unwrap();
-            log::own(tx, &relationship).unwrap().next - 1
-        });
+        let start = begins_a_change(&mut peer);
         peer.says_entry(&mut ours, start);
         peer.says_entry(&mut ours, start + 1);
         let id = peer.ours;

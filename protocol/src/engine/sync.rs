@@ -68,6 +68,7 @@ impl Live {
             usage::report(tx, &relationship)?;
             self.cut_all(tx, &relationship)?;
             rekey::start_if_due(tx, &mut Relationship::load(tx, id)?)?;
+            rekey::reply_if_due(tx, &mut Relationship::load(tx, id)?)?;
         }
         self.plan_renewal(tx, &relationship)?;
         if let Some(session) = self.sessions.get_mut(session) {
