@@ -690,7 +690,7 @@ impl Live {
             let mut nonce = [0; 16];
             tx.dice.fill_bytes(&mut nonce);
             log::append(tx, &relationship, &Body::Read(Read { grant: grant.id, selector, record, nonce }), None)?;
-            self.waits.start_read(nonce, get, index, relationship.id, grant.id, selector, path);
+            self.waits.start_read(nonce, get, index, relationship.id, grant.id, selector, record, path);
         }
         Ok(())
     }

@@ -16,7 +16,7 @@ use crate::{
     effect::{Channel, Effect, Message},
     event::Event,
     grant::Grant,
-    id::{AskId, GrantId, RelationshipId},
+    id::{AskId, GrantId, Pseudonym, RelationshipId},
     limits::{FIELDS_PER_RECORD_MAX, REKEY_EVERY, REKEYS_AHEAD_MAX},
     log,
     path::{FieldName, FieldPath, Path},
@@ -32,7 +32,7 @@ use crate::{
     wire::{
         body::{
             Answered, AskEnd, Asked, Body, CellContent, CellPlace, CellRef, Cells, CellsPayload, Granted, KeysChanged,
-            KeysPayload, Profile, Read, Revoked, Served, ServedOutcome, UseLine, Used,
+            KeysPayload, Profile, Read, Revoked, Served, ServedOutcome, ServedPayload, UseLine, Used,
         },
         pair::{PairAnswer, PairRequest},
         session::SessionAnswer,
@@ -483,6 +483,38 @@ fn an_answer_to_a_live_read_that_was_withdrawn_is_none() {
     let served = Body::Served(Served { grant: id(), selector: 0, record: None, nonce, outcome });
     assert!(peer.claims(&mut ours, &served, None).is_some(), "nothing is wrong with it");
     assert_eq!(ours.replies.pop().map(|outcome| outcome.unwrap_err().code()), Some(Code::Unreachable));
+}
+
+#[test]
+fn a_live_read_is_answered_by_the_record_that_was_asked_for_alone() {
+    let (wanted, other) = (Pseudonym::from_bytes([5; 16]), Pseudonym::from_bytes([6; 16]));
+    for record in [wanted, other] {
+        let (mut ours, mut peer) = one(PeerState::Paired);
+        let path = format!("transaction/{}/amount", wanted.long());
+        let nonce = reads_live(&mut ours, &mut peer, "transaction/*/amount", &path);
+        let cell = peer.step(|tx, relationship| {
+            let (selector, agreement) = ("transaction/*/amount".parse().unwrap(), agreement::built_in());
+            let place = CellPlace {
+                relationship: &relationship.tag,
+                log: relationship.my_log,
+                grant: id(),
+                selector: &selector,
+                record: Some(record),
+                epoch: u32::MAX,
+                version: 1,
+                agreement: &agreement,
+            };
+            let content = CellContent { at_s: 1, value: Value::text("42.00") }.encode();
+            let key = record_key(&StoredKey::from_bytes(&[1; 32]).key(), Some(record));
+            seal(&key, Domain::Cell, &place.aad(), &content, padding(Some(record)), &mut *tx.dice)
+        });
+        let payload = ServedPayload { key: [1; 32], cell }.encode();
+        let outcome = ServedOutcome::Value { version: 1 };
+        let served = Body::Served(Served { grant: id(), selector: 0, record: Some(record), nonce, outcome });
+        let answered = peer.claims(&mut ours, &served, Some(&payload)).is_some();
+        let read = matches!(ours.replies.pop(), Some(Ok(Answer::Fields(_))));
+        assert_eq!((answered, read), (record == wanted, record == wanted));
+    }
 }
 
 #[test]

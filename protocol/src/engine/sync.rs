@@ -416,7 +416,8 @@ impl Live {
     ) -> Result<(), Stop> {
         let body = order.body();
         let Some(read) = self.waits.read_of(&body.nonce) else { return Ok(()) };
-        if read.grant != grant.id || read.relationship != relationship.id || read.selector != body.selector {
+        let asked = (read.relationship, read.grant, read.selector, read.record);
+        if asked != (relationship.id, body.grant, body.selector, body.record) {
             return Err(Misbehaviour::NotAllowed.into());
         }
         let (peer, path) = (relationship.petname.clone(), read.path.clone());
