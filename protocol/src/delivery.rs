@@ -89,7 +89,7 @@ pub(crate) fn due_again(tx: &mut Tx<'_>, grant: &mut Grant, cell: &CellRef) -> R
 
 /// Drops what is under way of fields of one record that were just removed: whoever does not have it gets it no more, in whatever mode it
 /// was lent. What else those payloads held is due again. Whoever has them already, and did not say so yet, is told that the fields are
-/// gone. Returns which grants, of whom.
+/// gone. Returns the grants that have something to say now, and of whom they are.
 ///
 /// # Errors
 /// [`StoreFault`].
@@ -136,8 +136,10 @@ pub fn withdraw_removed(
                     }
                 }
             }
-            tx.touch(relationship.id);
-            withdrawn.insert((relationship.id, grant.id));
+            if !cells.is_empty() {
+                tx.touch(relationship.id);
+                withdrawn.insert((relationship.id, grant.id));
+            }
         }
         grant.save(tx);
     }

@@ -7,10 +7,10 @@
 //! Finish { secret for it } ->                                   the inviter's log goes on in the new chain
 //!                          <-    Done                           the scanner's log goes on in the new chain
 //! ```
-//! Only the inviter begins. The scanner replies to as many as fit one in thirty days, and a few more; the next one waits for its time, so that
-//! a peer that begins without end makes no more work than that. Each step is an entry, so that a crash or a long absence only delays it. Between two steps everything else goes on under the old keys.
-//! Hello may name either generation until a session under the new one was proved; then the old keys go. It heals against a thief who
-//! listens, not against one who holds the signing key.
+//! Only the inviter begins. The scanner replies to as many as fit one in thirty days, and a few more; the next one waits for its time, so
+//! that a peer that begins without end makes no more work than that. Each step is an entry, so that a crash or a long absence only delays
+//! it. Between two steps everything else goes on under the old keys. Hello may name either generation until a session under the new one was
+//! proved; then the old keys go. It heals against a thief who listens, not against one who holds the signing key.
 
 use std::time::Duration;
 
