@@ -48,7 +48,13 @@ impl Coded for Ask {}
 impl Ask {
     /// Writes the row.
     pub fn save(&self, tx: &mut Tx<'_>) {
-        tx.put(&Key::ask(self.relationship, self.id), self);
+        let open = Key::ask(self.relationship, self.id);
+        if self.state == AskState::Open {
+            tx.put(&open, self);
+        } else {
+            tx.delete(&open);
+            tx.put(&Key::ended_ask(self.relationship, self.id), self);
+        }
     }
 
     /// The ask of an id within a relationship.
@@ -56,7 +62,10 @@ impl Ask {
     /// # Errors
     /// [`StoreFault`].
     pub fn find(tx: &Tx<'_>, relationship: RelationshipId, id: AskId) -> Result<Option<Self>, StoreFault> {
-        tx.get(&Key::ask(relationship, id))
+        match tx.get(&Key::ask(relationship, id))? {
+            Some(open) => Ok(Some(open)),
+            None => tx.get(&Key::ended_ask(relationship, id)),
+        }
     }
 
     /// The ask that the beginning of an id names.
@@ -88,7 +97,8 @@ impl Ask {
     /// # Errors
     /// [`StoreFault`].
     pub fn all(tx: &Tx<'_>) -> Result<Vec<Self>, StoreFault> {
-        let rows = tx.scan::<Self>(&Key::table(Table::Asks), None, usize::MAX)?;
+        let mut rows = tx.scan::<Self>(&Key::table(Table::Asks), None, usize::MAX)?;
+        rows.extend(tx.scan::<Self>(&Key::table(Table::EndedAsks), None, usize::MAX)?);
         let mut asks: Vec<Self> = rows.into_iter().map(|(_, ask)| ask).collect();
         asks.sort_by_key(|ask| (ask.at, ask.id));
         Ok(asks)

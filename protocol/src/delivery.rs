@@ -12,12 +12,12 @@ use serde::{Deserialize, Serialize};
 use crate::{
     codec::Coded,
     command::{Mode, PeerState},
-    grant::{FieldKeyRow, FollowerRow, Grant, send_keys},
+    grant::{FieldKeyRow, FollowerRow, Grant, Lent, send_keys},
     id::{GrantId, Pseudonym, RelationshipId},
     limits::{CELLS_PER_ENTRY_MAX, STEP_MAX_BYTES},
     log,
     path::{FieldName, FieldPath, Kind, RecordPath, Selector},
-    record::{self, Present},
+    record::{self, Present, Removed},
     relationship::Relationship,
     secret::StoredKey,
     store::StoreFault,
@@ -79,13 +79,71 @@ pub(crate) fn due_again(tx: &mut Tx<'_>, grant: &mut Grant, cell: &CellRef) -> R
             tx.put(&Key::due(grant.id, cell.selector, tx.record_tag(&record)), &DueRow { record, gone });
         }
         // Only the peer can tell records from pseudonyms cheaply; we hand the whole column over again, and it keeps what it has.
-        Selector::Column { .. } => {
-            if !grant.backfill.iter().any(|(place, _)| *place == cell.selector) {
-                grant.backfill.push((cell.selector, None));
-            }
-        }
+        Selector::Column { .. } => match grant.backfill.iter_mut().find(|(place, _)| *place == cell.selector) {
+            Some((_, reached)) => *reached = None,
+            None => grant.backfill.push((cell.selector, None)),
+        },
     }
     Ok(())
+}
+
+/// Drops what is under way of fields of one record that were just removed: whoever does not have it gets it no more, in whatever mode it
+/// was lent. What else those payloads held is due again. Whoever has them already, and did not say so yet, is told that the fields are
+/// gone. Returns the grants that have something to say now, and of whom they are.
+///
+/// # Errors
+/// [`StoreFault`].
+pub fn withdraw_removed(
+    tx: &mut Tx<'_>,
+    grants: Vec<Grant>,
+    record: &RecordPath,
+    removed: &[Removed],
+) -> Result<BTreeSet<(RelationshipId, GrantId)>, StoreFault> {
+    let mut withdrawn = BTreeSet::new();
+    for mut grant in grants {
+        let version = |lent: &Lent| removed.iter().find(|one| lent.selector.covers(&one.path)).map(|one| one.version);
+        let versions: Vec<Option<u64>> = grant.selectors.iter().map(version).collect();
+        if grant.unacknowledged.is_empty() || versions.iter().all(Option::is_none) {
+            continue;
+        }
+        let relationship = Relationship::load(tx, grant.relationship)?;
+        let pseudonym = relationship.pseudonym(record);
+        let version_of = |place: u16, record: Option<Pseudonym>| {
+            let version = versions.get(usize::from(place)).copied().flatten();
+            version.filter(|_| record.is_none_or(|record| record == pseudonym))
+        };
+        let log = relationship.my_log;
+        for sequence in grant.unacknowledged.clone() {
+            let cells = match log::kept_body(tx, &relationship, log, sequence)? {
+                Some((_, Body::Cells(cells))) => cells.cells,
+                Some((_, Body::Served(served))) if version_of(served.selector, served.record).is_some() => Vec::new(),
+                _ => continue,
+            };
+            let holds = |cell: &CellRef| !cell.gone && version_of(cell.selector, cell.record).is_some();
+            if !cells.is_empty() && !cells.iter().any(holds) {
+                continue;
+            }
+            log::drop_payload(tx, log, sequence);
+            tx.delete(&Key::flight(log, sequence));
+            grant.unacknowledged.retain(|other| *other != sequence);
+            // The references to fields that are gone stand in the entry itself, and go out with it.
+            for cell in cells.iter().filter(|cell| !cell.gone) {
+                match version_of(cell.selector, cell.record) {
+                    None => due_again(tx, &mut grant, cell)?,
+                    Some(version) => {
+                        let due = Key::due(grant.id, cell.selector, tx.record_tag(record));
+                        tx.put(&due, &DueRow { record: record.clone(), gone: Some(version) });
+                    }
+                }
+            }
+            if !cells.is_empty() {
+                tx.touch(relationship.id);
+                withdrawn.insert((relationship.id, grant.id));
+            }
+        }
+        grant.save(tx);
+    }
+    Ok(withdrawn)
 }
 
 /// Who follows what, as one step sees it: a step that changes many fields looks for the followers of a column once.

@@ -16,7 +16,8 @@ use crate::{
     time::Timestamp,
     tx::Tx,
     wire::body::{
-        Answered, AskEnd, Asked, Body, Cells, Granted, KeysChanged, Profile, Purged, Read, Rekey, Revoked, Served, Used,
+        Answered, AskEnd, Asked, Body, Cells, Granted, KeysChanged, Profile, Purged, Read, Rekey, RekeyStep, Revoked,
+        Served, Used,
     },
 };
 
@@ -150,12 +151,11 @@ fn state_allows(relationship: &Relationship, sequence: u64, body: &Body) -> bool
     match relationship.state {
         PeerState::Pending => first || matches!(body, Body::Closed(_)),
         PeerState::Paired => true,
-        // A change of keys that was begun goes on, or what is taken back later could not be opened.
-        PeerState::Frozen => {
-            matches!(body, Body::Revoked(_) | Body::Purged(_) | Body::Closed(_) | Body::Rekey(_))
-        }
-        PeerState::Closed => {
-            matches!(body, Body::Revoked(_) | Body::Purged(_) | Body::Closed(_) | Body::Rekey(_))
-        }
+        PeerState::Frozen | PeerState::Closed => match body {
+            Body::Revoked(_) | Body::Purged(_) | Body::Closed(_) => true,
+            // A change of keys that was begun goes on, or what is taken back later could not be opened. None begins.
+            Body::Rekey(rekey) => !matches!(rekey.step, RekeyStep::Start { .. }),
+            _ => false,
+        },
     }
 }

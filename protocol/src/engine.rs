@@ -424,6 +424,7 @@ impl Live {
             for id in self.sessions.relationships() {
                 if let Some(mut relationship) = Relationship::find(tx, id)? {
                     rekey::start_if_due(tx, &mut relationship)?;
+                    rekey::reply_if_due(tx, &mut relationship)?;
                 }
             }
         }

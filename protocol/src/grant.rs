@@ -1,7 +1,8 @@
 //! A grant, from its first entry to its end: what we lend, and how it is taken back.
 //!
-//! `Active -> Expired | Revoked`, and both ends are final: lending again is a new grant with fresh keys. Revoking stops what comes next;
-//! it does not unread, and no text in this project may suggest that it does.
+//! `Active -> Expired | Revoked`, and no grant goes on after either: lending again is a new grant with fresh keys. `Expired -> Revoked` too
+//! as long as the holder did not say that it dropped what it had: by its own clock the end may not have come. Revoking stops what comes
+//! next; it does not unread, and no text in this project may suggest that it does.
 
 use std::time::Duration;
 
@@ -226,6 +227,17 @@ impl Grant {
     #[must_use]
     pub fn is_active(&self, now: Timestamp) -> bool {
         self.state(now) == GrantState::Active
+    }
+
+    /// Whether taking it back would change anything: it goes on, or it is over by our clock, which may have been wrong, and its holder may
+    /// have it still.
+    #[must_use]
+    pub fn can_be_taken_back(&self) -> bool {
+        match self.ended {
+            None => true,
+            Some(Ended::Expired { .. }) => self.purge != Purge::Confirmed,
+            Some(Ended::Revoked { .. }) => false,
+        }
     }
 
     /// One selector, by its place.

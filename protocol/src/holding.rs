@@ -317,10 +317,16 @@ pub fn revoked(
     order: &Authorized<Revoked>,
 ) -> Result<(), Stop> {
     let at = order.at();
-    let places: Vec<u16> =
-        order.body().selectors.iter().copied().filter(|place| grant.lent(*place).is_some()).collect();
-    if places.is_empty() {
+    let named = order.body().selectors.iter().copied();
+    let known: Vec<u16> = named.filter(|place| grant.lent(*place).is_some()).collect();
+    if known.is_empty() {
         return Err(Misbehaviour::Malformed.into());
+    }
+    // What was taken back before is gone: saying it again must cost nothing.
+    let here = |place: &u16| grant.selectors[usize::from(*place)].taken_back.is_none();
+    let places: Vec<u16> = known.into_iter().filter(here).collect();
+    if places.is_empty() {
+        return Ok(());
     }
     drop_selectors(tx, relationship, grant, &places, at, Announce::Tell)?;
     if grant.live_selectors().is_empty() {

@@ -67,5 +67,8 @@ pub const READS_PER_HOUR: u32 = 60;
 pub const USED_REPORT_EVERY: Duration = Duration::from_secs(2);
 /// How often keys between two nodes are renewed.
 pub const REKEY_EVERY: Duration = Duration::from_secs(30 * 86_400);
+/// Changes of keys that a peer may begin beyond one in [`REKEY_EVERY`] since the pairing: its clock may leap now and then. Those over it wait.
+/// Count.
+pub const REKEYS_AHEAD_MAX: u64 = 8;
 /// One sync per relationship follows from hints in this time.
 pub const HINT_EVERY: Duration = Duration::from_secs(60);

@@ -7,9 +7,10 @@
 //! Finish { secret for it } ->                                   the inviter's log goes on in the new chain
 //!                          <-    Done                           the scanner's log goes on in the new chain
 //! ```
-//! Each step is an entry, so that a crash or a long absence only delays it. Between two steps everything else goes on under the old keys.
-//! Hello may name either generation until a session under the new one was proved; then the old keys go. It heals against a thief who
-//! listens, not against one who holds the signing key.
+//! Only the inviter begins. The scanner replies to as many as fit one in thirty days, and a few more; the next one waits for its time, so
+//! that a peer that begins without end makes no more work than that. Each step is an entry, so that a crash or a long absence only delays
+//! it. Between two steps everything else goes on under the old keys. Hello may name either generation until a session under the new one was
+//! proved; then the old keys go. It heals against a thief who listens, not against one who holds the signing key.
 
 use std::time::Duration;
 
@@ -20,7 +21,7 @@ use crate::{
     command::{Direction, Mode, PeerState},
     grant::{FieldKeyRow, Grant, send_keys},
     id::RouteId,
-    limits::REKEY_EVERY,
+    limits::{REKEY_EVERY, REKEYS_AHEAD_MAX},
     log,
     relationship::{KeySet, PeerRef, Relationship, Side},
     secret::StoredKey,
@@ -50,6 +51,8 @@ enum Stage {
     Replied { secret: StoredKey, for_inviter: StoredKey, their_route: RouteId },
     /// We are the inviter, and wait for `Done`.
     Finished { their_chain: StoredKey },
+    /// We are the scanner, and were asked too early: we reply when it is time.
+    Early { public: Vec<u8>, their_route: RouteId },
 }
 
 /// Whether the new keys are in use on our side.
@@ -105,7 +108,20 @@ pub(crate) fn received(
     let from_inviter = relationship.side == Side::Scanner;
     match (&heard.step, relationship.rekey.take(), from_inviter) {
         (RekeyStep::Start { public, route }, None, true) if heard.generation == relationship.speaks + 1 => {
-            reply(tx, relationship, heard.generation, public, *route, bytes)?;
+            if is_early(tx, relationship, heard.generation) {
+                // Looked at here, where it is held against whoever said it if it is none.
+                encapsulate(tx, public)?;
+                relationship.rekey = Some(Rekey {
+                    generation: heard.generation,
+                    my_route: RouteId::random(&mut *tx.dice),
+                    said: bytes,
+                    stage: Stage::Early { public: public.clone(), their_route: *route },
+                });
+                relationship.save(tx);
+            } else {
+                let my_route = RouteId::random(&mut *tx.dice);
+                reply(tx, relationship, heard.generation, public, (my_route, *route), bytes)?;
+            }
             Ok(Progress::UnderWay)
         }
         (RekeyStep::Reply { ciphertext, public, route }, Some(rekey), false)
@@ -130,6 +146,31 @@ pub(crate) fn received(
     }
 }
 
+/// Whether this change comes before its time: more than one in thirty days since the pairing, and those that a leaping clock may begin.
+fn is_early(tx: &Tx<'_>, relationship: &Relationship, generation: u32) -> bool {
+    let every = REKEY_EVERY.as_millis();
+    let in_time = tx.wall().since(relationship.since).as_millis() / every;
+    u128::from(generation) > in_time + u128::from(REKEYS_AHEAD_MAX)
+}
+
+/// Replies to a change of keys that came too early, if its time has come.
+///
+/// # Errors
+/// [`Stop::Fault`].
+pub(crate) fn reply_if_due(tx: &mut Tx<'_>, relationship: &mut Relationship) -> Result<(), Stop> {
+    let early = relationship.rekey.as_ref().filter(|rekey| matches!(rekey.stage, Stage::Early { .. }));
+    let due = early.is_some_and(|rekey| !is_early(tx, relationship, rekey.generation));
+    if !due || relationship.state != PeerState::Paired {
+        return Ok(());
+    }
+    if let Some(Rekey { generation, my_route, said, stage: Stage::Early { public, their_route } }) =
+        relationship.rekey.take()
+    {
+        reply(tx, relationship, generation, &public, (my_route, their_route), said)?;
+    }
+    Ok(())
+}
+
 fn encapsulate(tx: &mut Tx<'_>, public: &[u8]) -> Result<(Vec<u8>, SecretKey), Stop> {
     let public = public.try_into().map_err(|_| Misbehaviour::Malformed)?;
     let (ciphertext, secret) = xwing::encapsulate(public, &mut *tx.dice).map_err(|_| Misbehaviour::Malformed)?;
@@ -148,17 +189,16 @@ fn reply(
     relationship: &mut Relationship,
     generation: u32,
     public: &[u8],
-    their_route: RouteId,
+    (my_route, their_route): (RouteId, RouteId),
     heard: Vec<u8>,
 ) -> Result<(), Stop> {
     let (ciphertext, for_inviter) = encapsulate(tx, public)?;
     let secret = XWingSecret::generate(&mut *tx.dice);
-    let route = RouteId::random(&mut *tx.dice);
-    let step = RekeyStep::Reply { ciphertext, public: secret.public().to_vec(), route };
+    let step = RekeyStep::Reply { ciphertext, public: secret.public().to_vec(), route: my_route };
     let said = [heard, say(tx, relationship, generation, step)?].concat();
     relationship.rekey = Some(Rekey {
         generation,
-        my_route: route,
+        my_route,
         said,
         stage: Stage::Replied {
             secret: StoredKey::from_bytes(&secret.to_bytes()),

@@ -141,6 +141,10 @@ pub struct Ours {
     side: Side,
     dice: Dice,
     links: u64,
+    /// How much later it is here than when all began.
+    pub late: Duration,
+    /// What commands of our person came to.
+    pub replies: Vec<Result<Answer, Refusal>>,
 }
 
 /// A peer of ours and its session with us.
@@ -173,7 +177,7 @@ impl Ours {
         let settings = Settings { name: "ours".to_owned(), kind: NodeKind::Vendor, carrier: false };
         let (engine, step) = Engine::open(&memory, ours, settings, now(), &mut dice).unwrap();
         memory.apply(&step.writes);
-        let mut ours = Self { memory, engine, side, dice, links: 0 };
+        let mut ours = Self { memory, engine, side, dice, links: 0, late: Duration::ZERO, replies: Vec::new() };
         for peer in &mut made {
             ours.greeted_by(peer);
             if state == PeerState::Paired {
@@ -184,45 +188,53 @@ impl Ours {
         (ours, made)
     }
 
+    fn now(&self) -> Now {
+        Now { wall: now().wall.after(self.late), running: now().running + self.late }
+    }
+
     /// One event. A fault ends the node, as it would a process.
     pub fn takes(&mut self, event: Event) -> Step {
-        let step = self.engine.handle(event, now(), &mut self.dice, &self.memory).expect("no peer damages a store");
+        let now = self.now();
+        let mut step = self.engine.handle(event, now, &mut self.dice, &self.memory).expect("no peer damages a store");
         self.memory.apply(&step.writes);
+        let (replies, effects) = step.effects.into_iter().partition(|effect| matches!(effect, Effect::Reply { .. }));
+        step.effects = effects;
+        self.replies.extend(Vec::into_iter(replies).filter_map(|effect| match effect {
+            Effect::Reply { outcome, .. } => Some(outcome),
+            _ => None,
+        }));
         step
     }
 
     /// A command of our person, answered at once.
     pub fn does(&mut self, command: Command) -> Result<Answer, Refusal> {
-        let step = self.takes(Event::Command { ticket: Ticket(1), command });
-        let found = step.effects.into_iter().find_map(|effect| match effect {
-            Effect::Reply { outcome, .. } => Some(outcome),
-            _ => None,
-        });
-        found.unwrap_or(Ok(Answer::Done))
+        self.replies.clear();
+        self.takes(Event::Command { ticket: Ticket(1), command });
+        self.replies.pop().unwrap_or(Ok(Answer::Done))
     }
 
     /// Looks into our store.
     pub fn sees<T>(&mut self, look: impl FnOnce(&mut Tx<'_>) -> T) -> T {
-        let mut dice = Dice::default();
-        look(&mut Tx::new(&self.memory, self.engine.vault_mut(), &mut dice, now()))
+        let (mut dice, now) = (Dice::default(), self.now());
+        look(&mut Tx::new(&self.memory, self.engine.vault_mut(), &mut dice, now))
     }
 
     fn asked(&mut self, link: u64, request: &SessionRequest) -> Option<SessionAnswer> {
-        let bytes = request.encode();
+        let (bytes, now) = (request.encode(), self.now());
         let step = self.takes(Event::Request { link, exchange: 1, channel: Channel::Session, bytes });
         let mut answer = None;
         for effect in step.effects {
             let message = match effect {
                 Effect::Answer { message, .. } => message,
                 Effect::Send { message, .. } => {
-                    self.engine.message_bytes(message, now(), &mut self.dice, &self.memory).unwrap();
+                    self.engine.message_bytes(message, now, &mut self.dice, &self.memory).unwrap();
                     continue;
                 }
                 _ => continue,
             };
             let bytes = match message {
                 Message::Bytes(bytes) => Some(bytes),
-                message => self.engine.message_bytes(message, now(), &mut self.dice, &self.memory).unwrap(),
+                message => self.engine.message_bytes(message, now, &mut self.dice, &self.memory).unwrap(),
             };
             answer = bytes.map(|bytes| SessionAnswer::decode(&bytes).unwrap());
         }

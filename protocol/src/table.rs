@@ -100,8 +100,10 @@ tables! {
     Flights = b'q', Tight;
     /// When grants end, and pairings that nobody confirms, in order of time.
     Ends = b'e', Tight;
-    /// Asks, both ways.
+    /// Asks that are open, both ways. Rows of earlier versions stand here also when they ended.
     Asks = b'A', Tight;
+    /// Asks that ended: who counts the open ones does not read through the past.
+    EndedAsks = b'S', Tight;
     /// Ask id to relationship.
     AskIds = b'a', Tight;
     /// Uses that are counted and not reported.
@@ -412,6 +414,11 @@ impl Key {
     #[must_use]
     pub fn asks_of(relationship: RelationshipId) -> Self {
         Self::of(Table::Asks, &[relationship.as_bytes()])
+    }
+
+    #[must_use]
+    pub fn ended_ask(relationship: RelationshipId, ask: AskId) -> Self {
+        Self::of(Table::EndedAsks, &[relationship.as_bytes(), ask.as_bytes()])
     }
 
     #[must_use]

@@ -24,7 +24,7 @@ use crate::{
     world::World,
 };
 
-/// How long after an acknowledged revocation bytes that had left before can still arrive: a request's patience, twice.
+/// How long after an acknowledged revocation or removal bytes that had left before can still arrive: a request's patience, twice.
 const UNDER_WAY_US: u64 = 60_000_000;
 
 /// Something that a commit made true.
@@ -138,6 +138,9 @@ fn check_cell(
     let Some(found) = history.iter().find(|one| one.version == version) else {
         panic!("I5: {name} holds version {version} of {path}, which its owner never wrote");
     };
+    if let Some(removed) = found.removed_us {
+        assert!(at_us <= removed + UNDER_WAY_US, "I1: {name} got {path} long after it was removed");
+    }
     let taken = facts.taken.get(usize::from(place)).copied().flatten();
     if let Some(taken) = taken {
         assert!(found.begun_us <= taken.done_us, "I1: {name} got {path} at a version written after it was taken back");

@@ -39,6 +39,8 @@ pub struct Version {
     pub done_us: u64,
     /// What the owner's clock said before.
     pub wall: Timestamp,
+    /// When it was known to be removed.
+    pub removed_us: Option<u64>,
 }
 
 /// All versions of a field, oldest first.
@@ -142,7 +144,7 @@ impl Model {
         match stored {
             Some((found, version)) if found == text && version > last => {
                 let Span { begun_us, done_us } = span;
-                field.versions.push(Version { version, text: found, begun_us, done_us, wall });
+                field.versions.push(Version { version, text: found, begun_us, done_us, wall, removed_us: None });
                 field.removed = false;
             }
             Some((found, version)) if found == text => assert_eq!(version, last, "I5: {path} has a version of old"),
@@ -164,6 +166,9 @@ impl Model {
         assert!(gone || acknowledged == Acknowledged::Perhaps, "I5: {path} was removed and is there");
         if gone && let Some(field) = self.fields.get_mut(&(owner, path.clone())) {
             field.removed = true;
+            for version in field.versions.iter_mut().filter(|version| version.removed_us.is_none()) {
+                version.removed_us = Some(world.now_us);
+            }
         }
     }
 

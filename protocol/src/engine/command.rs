@@ -289,13 +289,19 @@ impl Live {
             Path::Field(path) => (&path.record, Some(&path.field)),
         };
         let removed = record::remove(tx, record, field)?;
-        let mut marked = std::collections::BTreeSet::new();
+        let mut gone = removed.clone();
+        let id = record.field(FieldName::id());
+        if record::present(tx, &id)?.is_none() {
+            gone.push(record::Removed { path: id, version: 1 });
+        }
+        let given = Grant::all_live(tx)?.into_iter().filter(|grant| grant.direction == Direction::Given);
+        let mut marked = delivery::withdraw_removed(tx, given.collect(), record, &gone)?;
         let mut followers = delivery::Followers::of(tx)?;
-        for one in &removed {
+        for one in &gone {
             marked.extend(followers.mark(tx, &one.path, Some(one.version))?);
         }
-        if record::present(tx, &record.field(FieldName::id()))?.is_none() {
-            marked.extend(followers.mark(tx, &record.field(FieldName::id()), Some(1))?);
+        for peer in marked.iter().map(|(peer, _)| *peer).collect::<std::collections::BTreeSet<_>>() {
+            self.wait_for(tx, &Relationship::load(tx, peer)?)?;
         }
         let telling = self.cut_marked(tx, marked)?;
         // What the rows held is unreadable for good once its bucket has a new key.
@@ -413,6 +419,7 @@ impl Live {
             }
         }
         let sequence = log::append(tx, &relationship, &Body::Closed(Closed {}), None)?;
+        self.wait_for(tx, &relationship)?;
         relationship.state = PeerState::Closed;
         relationship.save(tx);
         let telling = vec![self.telling(&relationship, sequence)];
@@ -481,9 +488,9 @@ impl Live {
         if grant.direction != Direction::Given {
             return Err(Refusal::NoSuchGrant { id: grant.id.to_string() }.into());
         }
-        let state = grant.state(tx.wall());
-        if state == GrantState::Revoked || state == GrantState::Expired {
-            return Err(Refusal::GrantIsOver { id: grant.id.to_string(), state: state.as_str().to_owned() }.into());
+        if !grant.can_be_taken_back() {
+            let state = grant.state(tx.wall()).as_str().to_owned();
+            return Err(Refusal::GrantIsOver { id: grant.id.to_string(), state }.into());
         }
         let relationship = Relationship::load(tx, grant.relationship)?;
         let places = grant.live_selectors();
@@ -498,8 +505,8 @@ impl Live {
         let relationship = Relationship::named(tx, peer)?;
         let mut revoked = Vec::new();
         let mut missed: Vec<&Selector> = selectors.iter().collect();
-        for mut grant in Grant::live_with(tx, relationship.id)? {
-            if grant.direction != Direction::Given || !grant.is_active(tx.wall()) {
+        for mut grant in Grant::with(tx, relationship.id)? {
+            if grant.direction != Direction::Given || !grant.can_be_taken_back() {
                 continue;
             }
             let places: Vec<u16> = grant
@@ -550,6 +557,7 @@ impl Live {
             }
         }
         self.plan_renewal(tx, relationship)?;
+        self.wait_for(tx, relationship)?;
         let sequence = log::own(tx, relationship)?.next - 1;
         let answer = Answer::Revoked(RevokedView {
             revoked: revoked.into_iter().map(|(_, one)| one).collect(),
@@ -682,7 +690,7 @@ impl Live {
             let mut nonce = [0; 16];
             tx.dice.fill_bytes(&mut nonce);
             log::append(tx, &relationship, &Body::Read(Read { grant: grant.id, selector, record, nonce }), None)?;
-            self.waits.start_read(nonce, get, index, relationship.id, grant.id, selector, path);
+            self.waits.start_read(nonce, get, index, relationship.id, grant.id, selector, record, path);
         }
         Ok(())
     }

@@ -16,8 +16,8 @@ use crate::{
     effect::{Channel, Effect, Message},
     event::Event,
     grant::Grant,
-    id::{AskId, GrantId},
-    limits::FIELDS_PER_RECORD_MAX,
+    id::{AskId, GrantId, Pseudonym, RelationshipId},
+    limits::{FIELDS_PER_RECORD_MAX, REKEY_EVERY, REKEYS_AHEAD_MAX},
     log,
     path::{FieldName, FieldPath, Path},
     purpose::Purpose,
@@ -31,8 +31,8 @@ use crate::{
     value::Value,
     wire::{
         body::{
-            Asked, Body, CellContent, CellPlace, CellRef, Cells, CellsPayload, Granted, KeysChanged, KeysPayload,
-            Profile, Read, UseLine, Used,
+            Answered, AskEnd, Asked, Body, CellContent, CellPlace, CellRef, Cells, CellsPayload, Granted, KeysChanged,
+            KeysPayload, Profile, Read, Revoked, Served, ServedOutcome, ServedPayload, UseLine, Used,
         },
         pair::{PairAnswer, PairRequest},
         session::SessionAnswer,
@@ -122,7 +122,40 @@ fn lends_as(ours: &mut Ours, peer: &Peer, selector: &str, mode: Mode) -> GrantId
     };
     ours.does(Command::Grant { lending, lease: None }).unwrap();
     let id = peer.ours;
-    ours.sees(|tx| Grant::live_with(tx, id).unwrap().last().unwrap().id)
+    let lent = |grant: &Grant| grant.selectors[0].selector == selector.parse().unwrap();
+    ours.sees(|tx| Grant::live_with(tx, id).unwrap().into_iter().find(lent).unwrap().id)
+}
+
+fn asked(ask: AskId, reason: &str) -> Body {
+    Body::Asked(Asked {
+        ask,
+        required: vec![CITY.parse().unwrap()],
+        optional: Vec::new(),
+        purpose: Purpose::parse("delivery").unwrap(),
+        reason: reason.to_owned(),
+        benefit: String::new(),
+        until: None,
+        mode: Mode::Follow,
+    })
+}
+
+/// The peer lends a selector live, and our person reads a field under it. Returns the nonce of the read.
+fn reads_live(ours: &mut Ours, peer: &mut Peer, selector: &str, path: &str) -> [u8; 16] {
+    let (Body::Granted(granted), _) = granted(id()) else { panic!("a grant") };
+    let selectors = vec![selector.parse().unwrap()];
+    let live = Granted { selectors, mode: Mode::Reference, lease_ms: None, reads_per_hour: 60, ..granted };
+    peer.claims(ours, &Body::Granted(live), None).unwrap();
+    let paths = vec![Path::Field(path.parse().unwrap())];
+    ours.does(Command::Get { paths, from: Some(peer.name().to_owned()) }).unwrap();
+    let id = peer.ours;
+    ours.sees(|tx| {
+        let relationship = Relationship::load(tx, id).unwrap();
+        let last = log::own(tx, &relationship).unwrap().next - 1;
+        match log::kept_body(tx, &relationship, relationship.my_log, last).unwrap() {
+            Some((_, Body::Read(read))) => read.nonce,
+            other => panic!("a live read: {other:?}"),
+        }
+    })
 }
 
 fn one(state: PeerState) -> (Ours, Peer) {
@@ -212,20 +245,8 @@ fn a_grant_or_an_ask_that_is_known_from_one_peer_is_nothing_from_another() {
     let found = ours.sees(|tx| [one, other].map(|id| Grant::with(tx, id).unwrap()));
     assert!(found[0][0].ended.is_some() && found[1].is_empty());
 
-    let asked = |reason: &str| {
-        Body::Asked(Asked {
-            ask: AskId::from_bytes([9; 16]),
-            required: vec![CITY.parse().unwrap()],
-            optional: Vec::new(),
-            purpose: Purpose::parse("delivery").unwrap(),
-            reason: reason.to_owned(),
-            benefit: String::new(),
-            until: None,
-            mode: Mode::Follow,
-        })
-    };
     for (place, reason) in [(0, "to deliver"), (1, "to take its place")] {
-        peers[place].claims(&mut ours, &asked(reason), None).unwrap();
+        peers[place].claims(&mut ours, &asked(AskId::from_bytes([9; 16]), reason), None).unwrap();
     }
     let Ok(Answer::Ask { ask, .. }) = ours.does(Command::AskDetail { ask: AskId::from_bytes([9; 16]).long() }) else {
         panic!("an ask");
@@ -233,17 +254,74 @@ fn a_grant_or_an_ask_that_is_known_from_one_peer_is_nothing_from_another() {
     assert_eq!((ask.peer.as_str(), ask.direction), ("one", Direction::Given));
 }
 
+/// The peer invited, and begins again and again in one session: as an honest one would after thirty days. Returns the entry.
+fn begins_a_change(peer: &mut Peer) -> u64 {
+    peer.step(|tx, mut relationship| {
+        relationship.rekeyed_at = Timestamp::from_millis(0);
+        rekey::start_if_due(tx, &mut relationship).unwrap();
+        log::own(tx, &relationship).unwrap().next - 1
+    })
+}
+
+/// How far our log to a peer goes, the generation that we speak, and whether a change is under way.
+fn change(ours: &mut Ours, id: RelationshipId) -> (u64, u32, bool) {
+    ours.sees(|tx| {
+        let relationship = Relationship::load(tx, id).unwrap();
+        (log::own(tx, &relationship).unwrap().next, relationship.speaks, relationship.rekey.is_some())
+    })
+}
+
+#[test]
+fn a_change_of_keys_that_comes_too_early_waits_for_its_time_and_keeps_nothing_up() {
+    let (mut ours, mut peers) = Ours::with(Side::Scanner, &["one"], PeerState::Paired);
+    let mut peer = peers.remove(0);
+    let most = u32::try_from(REKEYS_AHEAD_MAX).unwrap();
+    for _ in 0..most {
+        let start = begins_a_change(&mut peer);
+        peer.says_entry(&mut ours, start);
+        peer.says_entry(&mut ours, start + 1);
+    }
+    let (written, speaks, under_way) = change(&mut ours, peer.ours);
+    assert_eq!((speaks, under_way), (most, false));
+    let start = begins_a_change(&mut peer);
+    peer.says_entry(&mut ours, start);
+    assert_eq!(change(&mut ours, peer.ours), (written, most, true), "it is noted, and no word is said");
+    peer.claims(&mut ours, &asked(AskId::from_bytes([9; 16]), "to deliver"), None).unwrap();
+    let page = Page { limit: 100, after: None };
+    let Ok(Answer::Asks(asks)) = ours.does(Command::Asks { direction: None, page }) else { panic!("asks") };
+    assert_eq!(asks.items.len(), 1, "what follows is heard");
+
+    ours.late = REKEY_EVERY - Duration::from_secs(7_200);
+    ours.takes(Event::Tick);
+    assert_eq!(change(&mut ours, peer.ours), (written, most, true));
+    ours.late = REKEY_EVERY;
+    ours.takes(Event::Tick);
+    assert_eq!(change(&mut ours, peer.ours), (written + 1, most, true));
+    peer.says_entry(&mut ours, start);
+    peer.says_entry(&mut ours, start + 2);
+    assert_eq!(change(&mut ours, peer.ours), (written + 2, most + 1, false));
+    ours.greeted_by(&mut peer);
+}
+
+#[test]
+fn no_change_of_keys_begins_with_a_peer_that_is_frozen() {
+    let (mut ours, mut peers) = Ours::with(Side::Scanner, &["one"], PeerState::Paired);
+    let mut peer = peers.remove(0);
+    let mut message = peer.message(Vec::new());
+    message.have[0].sequence = 1_000;
+    peer.says(&mut ours, &message);
+    let before = change(&mut ours, peer.ours);
+    let start = begins_a_change(&mut peer);
+    peer.says_entry(&mut ours, start);
+    assert_eq!(change(&mut ours, peer.ours), before);
+}
+
 #[test]
 fn changes_of_keys_without_end_leave_two_generations() {
     let (mut ours, mut peers) = Ours::with(Side::Scanner, &["one"], PeerState::Paired);
     let mut peer = peers.remove(0);
     for generation in 1..=4 {
-        // The peer invited, and begins again and again in one session: as an honest one would after thirty days.
-        let start = peer.step(|tx, mut relationship| {
-            relationship.rekeyed_at = Timestamp::from_millis(0);
-            rekey::start_if_due(tx, &mut relationship).unwrap();
-            log::own(tx, &relationship).unwrap().next - 1
-        });
+        let start = begins_a_change(&mut peer);
         peer.says_entry(&mut ours, start);
         peer.says_entry(&mut ours, start + 1);
         let id = peer.ours;
@@ -263,21 +341,55 @@ fn the_id_of_a_record_that_is_made_again_is_lent_again() {
     let (mut ours, peer) = one(PeerState::Paired);
     sets(&mut ours, CITY, "Paris");
     let grant = lends(&mut ours, &peer, "contact/*/id");
-    let due = |ours: &mut Ours| {
-        let id = peer.ours;
-        ours.sees(|tx| {
-            let row = Grant::find(tx, id, grant).unwrap().unwrap();
-            row.delivered_through + tx.scan_raw(&Key::due_of(grant), None, 10).unwrap().len() as u64
-        })
-    };
-    assert_eq!(due(&mut ours), 1, "it went at once");
+    let due = |ours: &mut Ours| ours.sees(|tx| tx.scan_raw(&Key::due_of(grant), None, 10).unwrap().len());
+    assert_eq!(due(&mut ours), 0, "it went at once");
     ours.does(Command::Remove { path: "contact/me".parse().unwrap() }).unwrap();
-    let before = due(&mut ours);
-    let bytes = |ours: &mut Ours| ours.sees(|tx| tx.scan_raw(&Key::due_of(grant), None, 10).unwrap());
-    let mark = bytes(&mut ours);
+    assert_eq!(due(&mut ours), 0, "so did the order to drop it");
     sets(&mut ours, CITY, "Lyon");
-    assert_eq!(due(&mut ours), before);
-    assert_ne!(bytes(&mut ours), mark, "the record is there again, and its id is due");
+    assert_eq!(due(&mut ours), 1, "the record is there again, and its id is due");
+}
+
+#[test]
+fn a_revocation_that_is_said_again_and_again_makes_no_work() {
+    let (mut ours, mut peer) = one(PeerState::Paired);
+    let (body, payload) = granted(id());
+    peer.claims(&mut ours, &body, Some(&payload)).unwrap();
+    let held = cell(&mut peer, 1, 0, 1);
+    let (body, payload) = cells(vec![held]);
+    peer.claims(&mut ours, &body, Some(&payload)).unwrap();
+    let rows = |ours: &mut Ours, table| ours.sees(|tx| tx.scan_raw(&Key::table(table), None, 99).unwrap());
+    let mut after = Vec::new();
+    for _ in 0..3 {
+        let revoked = Body::Revoked(Revoked { grant: id(), selectors: vec![0, 0, 7] });
+        peer.claims(&mut ours, &revoked, None).expect("it is borne");
+        after.push([Table::Jobs, Table::EndedGrants].map(|table| rows(&mut ours, table)));
+    }
+    assert_eq!(after[0].each_ref().map(Vec::len), [1, 1]);
+    assert!(after.iter().all(|one| *one == after[0]));
+    assert_eq!(reads(&mut ours, &peer), Err(Code::Revoked));
+    let nowhere = Body::Revoked(Revoked { grant: id(), selectors: vec![7] });
+    assert!(peer.claims(&mut ours, &nowhere, None).is_none(), "it names nothing of the grant");
+}
+
+#[test]
+fn asks_that_were_withdrawn_are_not_counted_through() {
+    let (mut ours, mut peer) = one(PeerState::Paired);
+    for number in 0..40 {
+        let ask = AskId::from_bytes([number; 16]);
+        peer.claims(&mut ours, &asked(ask, "to deliver"), None).unwrap();
+        let withdrawn = Answered { ask, end: AskEnd::Withdrawn, reason: String::new() };
+        peer.claims(&mut ours, &Body::Answered(withdrawn), None).unwrap();
+    }
+    peer.claims(&mut ours, &asked(AskId::from_bytes([99; 16]), "to deliver"), None).unwrap();
+    let id = peer.ours;
+    let counted = ours.sees(|tx| tx.scan_raw(&Key::asks_of(id), None, usize::MAX).unwrap().len());
+    assert_eq!(counted, 1);
+    let page = Page { limit: 100, after: None };
+    let Ok(Answer::Asks(asks)) = ours.does(Command::Asks { direction: None, page }) else { panic!("asks") };
+    assert_eq!(asks.items.len(), 41, "they are shown");
+    let ask = AskId::from_bytes([39; 16]).long();
+    let over = ours.does(Command::AnswerAsk { ask, only: Vec::new(), until: None }).map(|_| ());
+    assert_eq!(over.map_err(|refusal| refusal.code()), Err(Code::Conflict));
 }
 
 /// Somebody who knows how a log of ours with another peer is called pairs as a scanner, and calls its own so.
@@ -337,6 +449,72 @@ fn a_report_of_any_number_of_uses_is_borne() {
     let read = Body::Read(Read { grant, selector: 0, record: None, nonce: [3; 16] });
     let answer = peer.claims(&mut ours, &read, None).expect("an answer");
     assert!(answer.entries.iter().any(|entry| !entry.payload.is_empty()), "it was read");
+}
+
+#[test]
+fn the_answer_to_a_live_read_does_not_outlive_a_removal() {
+    let (mut ours, mut peer) = one(PeerState::Paired);
+    for (path, text) in [(CITY, "Paris"), ("contact/me/street", "3 rue des Lilas")] {
+        sets(&mut ours, path, text);
+    }
+    for path in [CITY, "contact/me/street"] {
+        let grant = lends_as(&mut ours, &peer, path, Mode::Reference);
+        peer.claims(&mut ours, &Body::Read(Read { grant, selector: 0, record: None, nonce: [3; 16] }), None).unwrap();
+    }
+    let id = peer.ours;
+    let ready = |ours: &mut Ours| {
+        ours.sees(|tx| {
+            let relationship = Relationship::load(tx, id).unwrap();
+            let next = log::own(tx, &relationship).unwrap().next;
+            let entries = (1..next).filter_map(|sequence| log::wire_entry(tx, relationship.my_log, sequence).unwrap());
+            entries.filter(|entry| !entry.payload.is_empty()).count()
+        })
+    };
+    assert_eq!(ready(&mut ours), 2);
+    ours.does(Command::Remove { path: CITY.parse().unwrap() }).unwrap();
+    assert_eq!(ready(&mut ours), 1);
+}
+
+#[test]
+fn an_answer_to_a_live_read_that_was_withdrawn_is_none() {
+    let (mut ours, mut peer) = one(PeerState::Paired);
+    let nonce = reads_live(&mut ours, &mut peer, CITY, CITY);
+    let outcome = ServedOutcome::Value { version: 1 };
+    let served = Body::Served(Served { grant: id(), selector: 0, record: None, nonce, outcome });
+    assert!(peer.claims(&mut ours, &served, None).is_some(), "nothing is wrong with it");
+    assert_eq!(ours.replies.pop().map(|outcome| outcome.unwrap_err().code()), Some(Code::Unreachable));
+}
+
+#[test]
+fn a_live_read_is_answered_by_the_record_that_was_asked_for_alone() {
+    let (wanted, other) = (Pseudonym::from_bytes([5; 16]), Pseudonym::from_bytes([6; 16]));
+    for record in [wanted, other] {
+        let (mut ours, mut peer) = one(PeerState::Paired);
+        let path = format!("transaction/{}/amount", wanted.long());
+        let nonce = reads_live(&mut ours, &mut peer, "transaction/*/amount", &path);
+        let cell = peer.step(|tx, relationship| {
+            let (selector, agreement) = ("transaction/*/amount".parse().unwrap(), agreement::built_in());
+            let place = CellPlace {
+                relationship: &relationship.tag,
+                log: relationship.my_log,
+                grant: id(),
+                selector: &selector,
+                record: Some(record),
+                epoch: u32::MAX,
+                version: 1,
+                agreement: &agreement,
+            };
+            let content = CellContent { at_s: 1, value: Value::text("42.00") }.encode();
+            let key = record_key(&StoredKey::from_bytes(&[1; 32]).key(), Some(record));
+            seal(&key, Domain::Cell, &place.aad(), &content, padding(Some(record)), &mut *tx.dice)
+        });
+        let payload = ServedPayload { key: [1; 32], cell }.encode();
+        let outcome = ServedOutcome::Value { version: 1 };
+        let served = Body::Served(Served { grant: id(), selector: 0, record: Some(record), nonce, outcome });
+        let answered = peer.claims(&mut ours, &served, Some(&payload)).is_some();
+        let read = matches!(ours.replies.pop(), Some(Ok(Answer::Fields(_))));
+        assert_eq!((answered, read), (record == wanted, record == wanted));
+    }
 }
 
 #[test]

@@ -57,7 +57,7 @@ impl Live {
         tx.effect(Effect::Protect { link });
         self.contacts.connected(id);
         log::heard(tx, &relationship)?;
-        if self.settings.kind == NodeKind::Vendor {
+        if self.settings.kind == NodeKind::Vendor && own.acknowledged + 1 == own.next {
             tx.delete(&Key::waiting(id));
         }
         if !was_live {
@@ -68,6 +68,7 @@ impl Live {
             usage::report(tx, &relationship)?;
             self.cut_all(tx, &relationship)?;
             rekey::start_if_due(tx, &mut Relationship::load(tx, id)?)?;
+            rekey::reply_if_due(tx, &mut Relationship::load(tx, id)?)?;
         }
         self.plan_renewal(tx, &relationship)?;
         if let Some(session) = self.sessions.get_mut(session) {
@@ -114,7 +115,8 @@ impl Live {
         Ok(())
     }
 
-    /// There is something for a peer that may not find us: a vendor dials it by itself, also after its next start.
+    /// There is something for a peer that may not find us, or that takes something back from it: a vendor dials it by itself, also after its
+    /// next start, until the peer has all that there is for it.
     pub(super) fn wait_for(&mut self, tx: &mut Tx<'_>, relationship: &Relationship) -> Result<(), Stop> {
         let waits = Key::waiting(relationship.id);
         let by_itself = self.settings.kind == NodeKind::Vendor && !relationship.their_profile.addresses.is_empty();
@@ -414,11 +416,14 @@ impl Live {
     ) -> Result<(), Stop> {
         let body = order.body();
         let Some(read) = self.waits.read_of(&body.nonce) else { return Ok(()) };
-        if read.grant != grant.id || read.relationship != relationship.id || read.selector != body.selector {
+        let asked = (read.relationship, read.grant, read.selector, read.record);
+        if asked != (relationship.id, body.grant, body.selector, body.record) {
             return Err(Misbehaviour::NotAllowed.into());
         }
         let (peer, path) = (relationship.petname.clone(), read.path.clone());
         let answer = match body.outcome {
+            // What was taken back or removed meanwhile was withdrawn.
+            ServedOutcome::Value { .. } if order.payload().is_none() => Err(Refusal::NoLiveAnswer { peer }),
             ServedOutcome::Value { version } => Ok(holding::served(relationship, grant, path, order, version)?),
             ServedOutcome::Nothing => Err(Refusal::NotArrived { peer, path }),
             ServedOutcome::Refused => Err(Refusal::NoGrantFrom { peer, path }),
@@ -477,6 +482,7 @@ impl Live {
         }
         relationship.state = PeerState::Closed;
         relationship.save(tx);
+        self.wait_for(tx, &relationship)?;
         if !was_closed {
             happened(tx, &relationship, "closed");
         }

@@ -6,7 +6,7 @@ use std::{collections::BTreeMap, time::Duration};
 
 use crate::{
     command::{Answer, Delivery, FieldView, Ticket, Told},
-    id::{GrantId, RelationshipId},
+    id::{GrantId, Pseudonym, RelationshipId},
     refusal::Refusal,
     tx::Tx,
 };
@@ -46,6 +46,7 @@ pub struct LiveRead {
     pub relationship: RelationshipId,
     pub grant: GrantId,
     pub selector: u16,
+    pub record: Option<Pseudonym>,
     pub path: String,
 }
 
@@ -137,9 +138,10 @@ impl Waits {
         relationship: RelationshipId,
         grant: GrantId,
         selector: u16,
+        record: Option<Pseudonym>,
         path: String,
     ) {
-        self.reads.insert(nonce, LiveRead { get, index, relationship, grant, selector, path });
+        self.reads.insert(nonce, LiveRead { get, index, relationship, grant, selector, record, path });
     }
 
     /// The read that an answer belongs to.

@@ -2,11 +2,13 @@
 
 use std::time::Duration;
 
-use allod_protocol::{refusal::Code, table::Table};
+use allod_protocol::{command::Mode, refusal::Code, table::Table};
 use allod_tests::{
     World,
     attack::{is_in, opened},
+    invariant::Seen,
     network::NodeId,
+    story::Terms,
 };
 
 fn cells(world: &World, node: NodeId) -> usize {
@@ -49,6 +51,81 @@ fn a_removal_while_the_holder_is_away_reaches_it_when_it_is_back() {
     world.run_for(Duration::from_secs(400));
     assert_eq!(cells(&world, shop), 1);
     assert_eq!(world.column(shop, alice, "transaction", "amount"), ["2"]);
+}
+
+/// What the vendor was ever handed over.
+fn got(world: &World, vendor: NodeId) -> usize {
+    let cells = |seen: &&(u64, NodeId, Seen)| seen.1 == vendor && matches!(seen.2, Seen::Cell { .. });
+    world.seen.iter().flatten().filter(cells).count()
+}
+
+/// A vendor that is paired with Alice, and four values that she keeps.
+fn with_four_values(seed: u64) -> (World, NodeId, NodeId) {
+    let mut world = World::seeded(seed);
+    let (alice, shop) = world.paired("alice", "shop");
+    for path in ["contact/me/city", "contact/me/street", "transaction/1/amount", "transaction/2/amount"] {
+        world.set(alice, path, "kept");
+    }
+    world.settle();
+    world.seen = Some(Vec::new());
+    (world, alice, shop)
+}
+
+const LENT: [&str; 3] = ["contact/me/city", "contact/me/street", "transaction/*/amount"];
+
+#[test]
+fn what_was_removed_before_it_arrived_never_leaves() {
+    for mode in [Mode::Follow, Mode::Once] {
+        let (mut world, alice, shop) = with_four_values(86);
+        // The line is dead and nobody noticed: what is cut now is under way for good.
+        world.cut(alice, shop);
+        world.grant_on(alice, shop, LENT, Terms { mode, ..Terms::default() });
+        assert!(world.rows(alice, Table::Flights) > 1);
+        world.remove(alice, "contact/me/city");
+        world.remove(alice, "transaction/1");
+        world.run_for(Duration::from_secs(120));
+        world.heal();
+        world.run_for(Duration::from_secs(700));
+        assert_eq!(world.text(shop, alice, "contact/me/street"), "kept");
+        assert_eq!(world.column(shop, alice, "transaction", "amount"), ["kept"]);
+        assert_eq!(world.refused(shop, alice, "contact/me/city"), Code::NotFound);
+        assert_eq!(got(&world, shop), 2, "{mode:?}");
+        world.verify(alice);
+        world.verify(shop);
+    }
+}
+
+#[test]
+fn what_was_removed_after_it_arrived_and_before_that_was_known_is_dropped() {
+    for mode in [Mode::Follow, Mode::Once] {
+        let (mut world, alice, shop) = with_four_values(87);
+        let command = world.grant_command(alice, shop, &LENT, &Terms { mode, ..Terms::default() });
+        world.give(alice, command);
+        while got(&world, shop) == 0 {
+            world.step();
+        }
+        world.cut(alice, shop);
+        assert_eq!(got(&world, shop), 4);
+        assert!(world.rows(alice, Table::Flights) > 1, "Alice does not know");
+        world.remove(alice, "contact/me/city");
+        world.remove(alice, "transaction/1");
+        world.run_for(Duration::from_secs(120));
+        world.heal();
+        world.run_for(Duration::from_secs(700));
+        assert_eq!(cells(&world, shop), 2, "{mode:?}");
+        assert_eq!(world.text(shop, alice, "contact/me/street"), "kept");
+        assert_eq!(world.refused(shop, alice, "contact/me/city"), Code::NotFound);
+    }
+}
+
+#[test]
+fn what_was_lent_once_and_arrived_outlives_a_removal() {
+    let (mut world, alice, shop) = with_four_values(88);
+    world.grant_on(alice, shop, LENT, Terms { mode: Mode::Once, ..Terms::default() });
+    world.settle();
+    world.remove(alice, "contact/me/city");
+    world.settle();
+    assert_eq!(world.text(shop, alice, "contact/me/city"), "kept");
 }
 
 #[test]

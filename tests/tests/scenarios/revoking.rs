@@ -284,6 +284,152 @@ fn of_what_was_taken_back_before_it_was_handed_over_nothing_leaves() {
 }
 
 #[test]
+fn a_column_that_is_half_handed_over_is_so_in_whole_after_a_field_beside_it_was_taken_back() {
+    let mut world = World::seeded(56);
+    let (alice, shop) = world.paired("alice", "shop");
+    world.set(alice, "contact/me/city", "Paris");
+    for number in 0..1_200 {
+        world.give(alice, allod_tests::story::set(&format!("transaction/{number}/amount"), "1"));
+        if number % 100 == 0 {
+            world.run_for(Duration::from_secs(1));
+        }
+    }
+    world.settle();
+    world.cut(alice, shop);
+    world.grant(alice, shop, ["contact/me/city", "transaction/*/amount"]);
+    world.revoke_fields(alice, shop, &["contact/me/city"]);
+    world.run_for(Duration::from_secs(120));
+    world.heal();
+    world.run_for(Duration::from_secs(700));
+    assert_eq!(rows(&world, shop, Table::Cells), 1_200);
+}
+
+#[test]
+fn what_a_clock_that_leapt_ended_can_be_taken_back_until_its_holder_dropped_it() {
+    for by_peer in [false, true] {
+        let mut world = World::seeded(57);
+        let (alice, shop) = world.paired("alice", "shop");
+        world.set(alice, "contact/me/city", "Paris");
+        let terms = Terms { until: Some(Duration::from_secs(3 * 3_600)), ..Terms::default() };
+        let grant = world.grant_on(alice, shop, ["contact/me/city"], terms);
+        world.settle();
+        world.set_clock_ahead(alice, 86_400_000);
+        world.run_for(Duration::from_secs(120));
+        assert_eq!(world.grant_of(alice, &grant).state, GrantState::Expired);
+        world.set_clock_ahead(alice, 0);
+        world.run_for(Duration::from_secs(400));
+        assert_eq!(world.text(shop, alice, "contact/me/city"), "Paris", "its end is yet to come");
+        if by_peer {
+            world.revoke_fields(alice, shop, &["contact/me/city"]);
+        } else {
+            world.revoke(alice, &grant);
+        }
+        assert_eq!(world.grant_of(alice, &grant).state, GrantState::Revoked);
+        world.settle();
+        assert_eq!(world.refused(shop, alice, "contact/me/city"), Code::Revoked);
+        assert_eq!(rows(&world, shop, Table::Cells), 0);
+        assert_eq!(world.grant_of(alice, &grant).purge, Purge::Confirmed);
+        let again = world.outcome(alice, Command::RevokeGrant { grant }).unwrap_err();
+        assert!(matches!(&again, Refusal::GrantIsOver { state, .. } if state == "revoked"), "{again:?}");
+        world.verify(alice);
+        world.verify(shop);
+    }
+}
+
+#[test]
+fn what_ended_in_its_time_can_be_taken_back_until_its_holder_dropped_it_too() {
+    let mut world = World::seeded(58);
+    let (alice, shop) = world.paired("alice", "shop");
+    world.set(alice, "contact/me/city", "Paris");
+    let terms = || Terms { until: Some(Duration::from_secs(60)), ..Terms::default() };
+    let dropped = world.grant_on(alice, shop, ["contact/me/city"], terms());
+    world.settle();
+    world.run_for(Duration::from_secs(600));
+    assert_eq!(world.grant_of(alice, &dropped).purge, Purge::Confirmed);
+    let over = world.outcome(alice, Command::RevokeGrant { grant: dropped.clone() }).unwrap_err();
+    assert!(matches!(&over, Refusal::GrantIsOver { state, .. } if state == "expired"), "{over:?}");
+    let grant = world.grant_on(alice, shop, ["contact/me/city"], terms());
+    world.settle();
+    world.stop(shop);
+    world.run_for(Duration::from_secs(600));
+    let revoked = world.revoke_fields(alice, shop, &[]);
+    assert_eq!(revoked.revoked.iter().map(|one| one.grant.as_str()).collect::<Vec<_>>(), [grant.as_str()]);
+    world.start(shop);
+    world.run_for(Duration::from_secs(400));
+    assert_eq!(world.grant_of(shop, &grant).state, GrantState::Revoked);
+    assert_eq!(world.grant_of(alice, &grant).purge, Purge::Confirmed);
+}
+
+/// Two vendors that can be dialled, and neither of which dials without a reason.
+fn two_vendors(seed: u64) -> (World, NodeId, NodeId, String) {
+    let mut world = World::seeded(seed);
+    let (shop, bank) = (world.vendor("shop"), world.vendor("bank"));
+    world.pair(shop, bank);
+    world.set(shop, "contact/me/city", "Paris");
+    world.set(shop, "contact/me/street", "3 rue des Lilas");
+    let grant = world.grant(shop, bank, ["contact/me/city", "contact/me/street"]);
+    world.settle();
+    assert_eq!(rows(&world, bank, Table::Cells), 2);
+    (world, shop, bank, grant)
+}
+
+#[test]
+fn what_a_crash_cut_off_while_the_session_lived_is_told_after_the_next_start() {
+    for way in ["whole", "field", "remove", "forget"] {
+        let (mut world, shop, bank, grant) = two_vendors(59);
+        world.cut(shop, bank);
+        let path = "contact/me/city";
+        let command = match way {
+            "whole" => Command::RevokeGrant { grant },
+            "field" => Command::RevokePeer { peer: "bank".to_owned(), selectors: vec![path.parse().unwrap()] },
+            "remove" => Command::Remove { path: path.parse().unwrap() },
+            _ => Command::Forget { peer: "bank".to_owned() },
+        };
+        world.give(shop, command);
+        // Durable, and nobody found yet that the line is dead.
+        world.run_for(Duration::from_millis(200));
+        assert!(world.known_peers(shop)[0].queued > 0, "{way}");
+        world.crash(shop);
+        // The bank forgets whom it was about to call.
+        world.stop(bank);
+        world.heal();
+        world.start(bank);
+        world.start(shop);
+        world.run_for(Duration::from_secs(20));
+        let left = if way == "field" || way == "remove" { 1 } else { 0 };
+        assert_eq!(rows(&world, bank, Table::Cells), left, "{way}");
+        assert_eq!(rows(&world, shop, Table::Waiting), 0, "{way}");
+    }
+}
+
+#[test]
+fn a_second_crash_at_any_boundary_of_the_telling_delays_it_and_no_more() {
+    let (mut world, shop, bank, grant) = two_vendors(60);
+    world.cut(shop, bank);
+    world.revoke(shop, &grant);
+    world.crash(shop);
+    world.run_for(Duration::from_secs(120));
+    world.stop(bank);
+    let mut crashes = 0;
+    for boundary in 0..100 {
+        let mut world = world.stopped_copy();
+        world.start(bank);
+        world.start(shop);
+        world.crash_after(shop, boundary);
+        world.run_for(Duration::from_secs(20));
+        let crashed = world.recover(shop);
+        crashes += u32::from(crashed);
+        world.run_for(Duration::from_secs(20));
+        assert_eq!(rows(&world, bank, Table::Cells), 0, "boundary {boundary}");
+        assert_eq!(world.grant_of(shop, &grant).purge, Purge::Confirmed, "boundary {boundary}");
+        if !crashed {
+            break;
+        }
+    }
+    assert!(crashes > 3, "{crashes} crashes");
+}
+
+#[test]
 fn a_purge_is_confirmed_once_all_that_was_taken_back_was_dropped() {
     let mut world = World::seeded(52);
     let (alice, shop) = world.paired("alice", "shop");
