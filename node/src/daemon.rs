@@ -37,7 +37,7 @@ use rand_core::{CryptoRng, UnwrapErr};
 use serde_json::json;
 use tokio::{
     runtime::Handle,
-    sync::{Mutex, mpsc, oneshot},
+    sync::{Mutex, Notify, mpsc, oneshot},
     task::JoinHandle,
     time::{Instant, sleep, timeout},
 };
@@ -114,6 +114,7 @@ pub struct Daemon {
     end: oneshot::Receiver<Ended>,
     network: mpsc::Sender<NetworkCommand>,
     serving: JoinHandle<()>,
+    socket_gone: Arc<Notify>,
     /// Held to the end.
     home: Home,
 }
@@ -198,10 +199,11 @@ impl Daemon {
             }
         };
         let router = api::router(Arc::clone(&node));
+        let socket_gone = socket.gone();
         let serving = api::server::serve(socket, hygiene::own_user(), router, Pace::default(), node.stopping());
         let serving = tokio::spawn(serving);
         node.listening.wait(listen.len(), LISTENING_WITHIN).await;
-        Ok(Self { node, socket: socket_path, end, network, serving, home })
+        Ok(Self { node, socket: socket_path, end, network, serving, socket_gone, home })
     }
 
     /// The node.
@@ -225,7 +227,7 @@ impl Daemon {
             farewell = told => Ok(farewell),
             () = reached(self.node.stages.asked.subscribe()) => Ok(Farewell::Asked),
             ended = &mut self.end => Err(end_failure(ended.unwrap_or(Ended::Engine("its thread is gone".to_owned())))),
-            () = lost(&self.home) => Err(NodeRefusal::HomeMoved { home: self.home.dir().display().to_string() }.into()),
+            () = lost(&self.home, &self.socket, &self.socket_gone) => Err(NodeRefusal::HomeMoved { home: self.home.dir().display().to_string() }.into()),
         };
         let ended = ended.inspect_err(|failure: &Failure| {
             // In the log too, in plain words and before anything else can go wrong.
@@ -289,9 +291,13 @@ fn notify(states: &[sd_notify::NotifyState<'_>]) {
     let _ = sd_notify::notify(states);
 }
 
-/// Returns once the home's path leads elsewhere: what a node acknowledges must be where its owner will look for it.
-async fn lost(home: &Home) {
+/// Returns once the home's path leads elsewhere: what a node acknowledges must be where its owner will look for it. Says meanwhile when the
+/// socket is gone from there.
+async fn lost(home: &Home, socket: &Path, socket_gone: &Notify) {
     while home.is_in_place() {
+        if !socket.exists() {
+            socket_gone.notify_one();
+        }
         sleep(HOME_LOOKED_AT).await;
     }
 }

@@ -81,6 +81,7 @@ pub struct Socket {
     path: PathBuf,
     /// Device and number of its file: another socket may be at its path by then.
     file: Option<(u64, u64)>,
+    gone: Arc<Notify>,
 }
 
 /// What is at a path, links not followed.
@@ -116,7 +117,24 @@ impl Socket {
             Ok(listener)
         };
         let listener = bound().map_err(|error| NodeRefusal::HomeIo { path: shown(), detail: error.to_string() })?;
-        Ok(Self { listener, file: file_at(path), path: path.to_owned() })
+        Ok(Self { listener, file: file_at(path), path: path.to_owned(), gone: Arc::default() })
+    }
+
+    /// Told when its file is gone from a home that is in its place: it is bound again.
+    #[must_use]
+    pub fn gone(&self) -> Arc<Notify> {
+        Arc::clone(&self.gone)
+    }
+
+    fn bind_again(&mut self) {
+        match Self::bind(&self.path) {
+            Ok(mut again) => {
+                tracing::warn!("the control socket was gone, and is there again");
+                again.gone = self.gone();
+                *self = again;
+            }
+            Err(failure) => tracing::debug!(id = failure.id, "the control socket is gone"),
+        }
     }
 
     /// Its path.
@@ -210,13 +228,17 @@ impl Drop for Socket {
 }
 
 /// Answers callers of the user `owner` until `stopping` says so, then gives those that are being answered a moment.
-pub async fn serve(socket: Socket, owner: u32, router: Router, pace: Pace, mut stopping: watch::Receiver<bool>) {
+pub async fn serve(mut socket: Socket, owner: u32, router: Router, pace: Pace, mut stopping: watch::Receiver<bool>) {
     let places = Arc::new(Places::default());
     let mut connections = JoinSet::new();
     let mut said_at: Option<Instant> = None;
     'open: loop {
         let newcomers = tokio::select! {
             newcomers = socket.newcomers() => newcomers,
+            () = socket.gone.notified() => {
+                socket.bind_again();
+                continue;
+            }
             _ = stopping.wait_for(|stopping| *stopping) => break,
         };
         let newcomers = match newcomers {

@@ -20,6 +20,7 @@ on_both_engines![
     a_second_daemon_is_refused_and_the_first_goes_on,
     a_lock_that_was_removed_lets_no_second_daemon_in,
     a_node_whose_home_is_gone_from_its_place_stops,
+    a_control_socket_that_was_removed_comes_back,
     a_home_of_a_newer_version_is_refused_untouched,
     a_damaged_store_is_told_in_plain_words,
     a_damaged_vault_is_told_in_plain_words,
@@ -509,4 +510,17 @@ fn a_node_whose_home_is_gone_from_its_place_stops(engine: Engine) {
     fs::rename(&away, &alice.home).unwrap();
     alice.start();
     assert_eq!(alice.get("contact/me/city"), "Paris");
+}
+
+fn a_control_socket_that_was_removed_comes_back(engine: Engine) {
+    let world = World::new(engine);
+    let mut alice = world.person("alice");
+    alice.does("set contact/me/city=Paris");
+    fs::remove_file(alice.home.join("control.sock")).unwrap();
+    until("it can be called again", 20, || alice.tries("status").is_ok());
+    assert_eq!(alice.get("contact/me/city"), "Paris");
+    assert_eq!(fs::metadata(alice.home.join("control.sock")).unwrap().permissions().mode() & 0o777, 0o600);
+    let (exit, said) = alice.stop();
+    assert_eq!(exit, 0, "{said}");
+    assert!(!alice.home.join("control.sock").exists());
 }
