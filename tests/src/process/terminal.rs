@@ -16,7 +16,8 @@ pub fn at_terminal(node: &Node, line: &str) -> Option<Running> {
     let quoted = |word: &std::ffi::OsStr| format!("'{}'", word.to_string_lossy().replace('\'', r"'\''"));
     let typed: Vec<String> = std::iter::once(plain.get_program()).chain(plain.get_args()).map(quoted).collect();
     let mut command = Command::new("script");
-    command.args(["-qefc", &format!("stty cols 100 rows 60; exec {}", typed.join(" ")), "/dev/null"]);
+    let line = format!("stty cols 100 rows 60; exec env --default-signal=INT {}", typed.join(" "));
+    command.args(["-qefc", &line, "/dev/null"]);
     command.env("LC_ALL", "C.UTF-8").env("TZ", "UTC").env("TERM", "xterm").env_remove("ALLOD_HOME");
     Some(Running::start(&mut command))
 }
