@@ -1,22 +1,8 @@
 //! What the documents show is what happens: each block of commands in the README is run, in order, as a reader would.
 
-use std::{path::PathBuf, process::Command};
+use std::process::Command;
 
-fn root() -> PathBuf {
-    PathBuf::from(env!("CARGO_MANIFEST_DIR")).parent().expect("the tests lie in the project").to_owned()
-}
-
-/// The release binary's directory; built if need be.
-fn built() -> PathBuf {
-    let status = Command::new(env!("CARGO"))
-        .args(["build", "--release", "--bin", "allod", "--quiet"])
-        .current_dir(root())
-        .status()
-        .expect("cargo runs");
-    assert!(status.success(), "the binary does not build");
-    let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), PathBuf::from);
-    target.join("release")
-}
+use allod_tests::process::{binary, root};
 
 /// All blocks of this language, in order.
 fn blocks(document: &str, language: &str) -> Vec<String> {
@@ -50,7 +36,8 @@ fn the_readmes_tour_runs_as_it_stands() {
     assert!(blocks.len() >= 8, "{} blocks of commands", blocks.len());
     let script = format!("set -euo pipefail\ntrap 'kill $(jobs -p) 2>/dev/null || true' EXIT\n{}", blocks.concat());
     let place = tempfile::tempdir().expect("a temporary directory");
-    let path = format!("{}:{}", built().display(), std::env::var("PATH").unwrap_or_default());
+    let built = binary().parent().expect("it lies in a directory");
+    let path = format!("{}:{}", built.display(), std::env::var("PATH").unwrap_or_default());
     let output = Command::new("timeout")
         .args(["120", "bash", "-c", &script])
         .current_dir(place.path())
