@@ -227,7 +227,9 @@ impl Daemon {
             farewell = told => Ok(farewell),
             () = reached(self.node.stages.asked.subscribe()) => Ok(Farewell::Asked),
             ended = &mut self.end => Err(end_failure(ended.unwrap_or(Ended::Engine("its thread is gone".to_owned())))),
-            () = lost(&self.home, &self.socket, &self.socket_gone) => Err(NodeRefusal::HomeMoved { home: self.home.dir().display().to_string() }.into()),
+            () = lost(&self.home, &self.socket, &self.socket_gone) => {
+                Err(NodeRefusal::HomeMoved { home: self.home.dir().display().to_string() }.into())
+            }
         };
         let ended = ended.inspect_err(|failure: &Failure| {
             // In the log too, in plain words and before anything else can go wrong.

@@ -1,7 +1,8 @@
 //! What the process does before it touches a secret: it writes no core, lets no other process read its memory, keeps its pages out of
-//! the swap where the system allows it, makes files for its owner alone, and panics without a word of what it held.
+//! the swap where the system allows it, makes files for its owner alone, has as many open as it needs, and panics without a word of what it
+//! held. And the signals that the standard library has no words for.
 
-#![allow(unsafe_code, reason = "seven calls of the C library that have no safe form in the standard library")]
+#![allow(unsafe_code, reason = "calls of the C library that have no safe form in the standard library")]
 
 use std::{env, fs, io, panic};
 

@@ -6,22 +6,15 @@ use std::{
     process::{Command, Stdio},
 };
 
-use allod_tests::process::{Engine, Node, Outcome, Running, World, terminal::at_terminal, until};
+use allod_tests::process::{Engine, Outcome, Running, World, terminal::at_terminal, until};
+
+use super::home::sealed_home;
 
 on_both_engines![a_node_that_may_write_no_larger_file_says_so_and_loses_nothing];
 
-/// This node's daemon, after a line of a shell.
-fn under(node: &Node, line: &str) -> Command {
-    let plain = node.daemon_command();
-    let mut command = Command::new("sh");
-    command.args(["-c", &format!("{line}; exec \"$0\" \"$@\"")]).arg(plain.get_program()).args(plain.get_args());
-    for (name, value) in plain.get_envs() {
-        match value {
-            Some(value) => command.env(name, value),
-            None => command.env_remove(name),
-        };
-    }
-    command
+/// In front of a daemon that runs after this line of a shell.
+fn after(line: &str) -> Vec<String> {
+    ["sh", "-c", &format!("{line}; exec \"$0\" \"$@\"")].map(str::to_owned).to_vec()
 }
 
 /// In front of a daemon that signals shall end, also where the tests were started in the background, with signals ignored.
@@ -29,17 +22,12 @@ fn heeding_signals() -> Vec<String> {
     ["env", "--default-signal=HUP,INT,TERM"].map(str::to_owned).to_vec()
 }
 
-fn ready(command: &mut Command) -> Running {
-    let mut daemon = Running::start(command);
-    assert_eq!(daemon.next_json()["ready"], true);
-    daemon
-}
-
 fn a_node_that_may_write_no_larger_file_says_so_and_loses_nothing(engine: Engine) {
     let world = World::new(engine);
     let mut alice = world.home("alice", "person");
     // Blocks of 512 bytes: the size of a store with nothing in it, and some records more.
-    let mut daemon = ready(&mut under(&alice, "ulimit -f 4000"));
+    alice.inside = after("ulimit -f 4000");
+    alice.start();
     let (text, file) = ("x".repeat(60_000), world.place().join("text"));
     fs::write(&file, &text).unwrap();
     let mut kept = 0;
@@ -51,9 +39,10 @@ fn a_node_that_may_write_no_larger_file_says_so_and_loses_nothing(engine: Engine
         assert!(kept < 200, "the limit was never met");
     };
     assert!(refused.message.contains("could not be written") || refused.message.contains("stopped"), "{refused:?}");
-    let (exit, _) = daemon.end();
-    assert_eq!(exit, 1, "{}", daemon.complaints());
-    assert!(daemon.complaints().contains("could not be read or written"), "{}", daemon.complaints());
+    let (exit, said) = alice.ended();
+    assert_eq!(exit, 1, "{said}");
+    assert!(said.contains("could not be read or written"), "{said}");
+    alice.inside.clear();
     alice.start();
     for each in 0..kept {
         assert_eq!(alice.get(&format!("note/{each}/text")), text.as_str());
@@ -86,29 +75,32 @@ fn a_home_whose_phrase_nobody_saw_is_none() {
 #[test]
 fn a_node_that_may_open_too_few_files_does_not_start_and_one_with_few_is_answered() {
     let world = World::new(Engine::Sled);
-    let alice = world.home("alice", "person");
-    let refused = Outcome::of(&mut under(&alice, "ulimit -n 48"), b"").json().unwrap_err();
+    let mut alice = world.home("alice", "person");
+    alice.inside = after("ulimit -n 48");
+    let refused = Outcome::of(&mut alice.daemon_command(), b"").json().unwrap_err();
     assert_eq!((refused.exit, refused.code.as_str()), (1, "failed"));
     assert!(refused.message.contains("only 48 files"), "{refused:?}");
 
     // It asks for more where it may have more.
-    let daemon = ready(&mut under(&alice, "ulimit -S -n 48"));
-    let limits = fs::read_to_string(format!("/proc/{}/limits", daemon.id())).unwrap();
+    alice.inside = after("ulimit -S -n 48");
+    alice.start();
+    let limits = fs::read_to_string(format!("/proc/{}/limits", alice.process())).unwrap();
     let line = limits.lines().find(|line| line.starts_with("Max open files")).unwrap();
     let allowed: u64 = line.split_whitespace().nth(3).unwrap().parse().unwrap();
     assert!(allowed >= 64, "{line}");
-    drop(daemon);
+    alice.kill();
 
     // Callers that say nothing take all that it may open; one that speaks is answered.
-    let daemon = ready(&mut under(&alice, "ulimit -n 64"));
+    alice.inside = after("ulimit -n 64");
+    alice.start();
     let socket = alice.home.join("control.sock");
     let crowd: Vec<_> = (0..100).map(|_| UnixStream::connect(&socket).unwrap()).collect();
     assert_eq!(alice.does("status")["name"], "alice");
-    until("it met the limit", 20, || daemon.complaints().contains("could not be let in"));
+    until("it met the limit", 20, || alice.daemon_said().contains("could not be let in"));
     for _ in 0..20 {
         alice.does("status");
     }
-    let told = daemon.complaints().matches("could not be let in").count();
+    let told = alice.daemon_said().matches("could not be let in").count();
     assert_eq!(told, 1, "it says that once a minute");
     drop(crowd);
 }
@@ -116,10 +108,7 @@ fn a_node_that_may_open_too_few_files_does_not_start_and_one_with_few_is_answere
 #[test]
 fn a_node_that_is_still_starting_ends_when_it_is_told_to() {
     let world = World::new(Engine::Sled);
-    let mut alice = world.nowhere("alice");
-    let passphrase = world.place().join("old");
-    fs::write(&passphrase, "correct horse battery").unwrap();
-    alice.init(&["--passphrase-file", &passphrase.display().to_string()]);
+    let (mut alice, _) = sealed_home(&world);
     // Nobody ever writes into this one.
     let pipe = world.place().join("never");
     assert!(Command::new("mkfifo").arg(&pipe).status().unwrap().success());
@@ -137,24 +126,21 @@ fn a_node_that_is_still_starting_ends_when_it_is_told_to() {
 fn a_node_that_shall_outlive_its_terminal_does() {
     let world = World::new(Engine::Sled);
     let mut alice = world.home("alice", "person");
-    let mut daemon = ready(&mut under(&alice, "trap '' HUP"));
-    daemon.signal("HUP");
+    alice.inside = after("trap '' HUP");
+    alice.start();
+    alice.daemon().signal("HUP");
     alice.does("status");
-    daemon.signal("TERM");
-    assert_eq!(daemon.end().0, 0, "{}", daemon.complaints());
+    assert_eq!(alice.stop().0, 0);
     alice.inside = heeding_signals();
-    let mut daemon = ready(&mut alice.daemon_command());
-    daemon.signal("HUP");
-    assert_eq!(daemon.end().0, 0, "{}", daemon.complaints());
+    alice.start();
+    alice.daemon().signal("HUP");
+    assert_eq!(alice.ended().0, 0);
 }
 
 #[test]
 fn ctrl_c_where_a_passphrase_is_asked_for_ends_the_start_and_nothing_is_wrong_with_the_terminal() {
     let world = World::new(Engine::Sled);
-    let mut alice = world.nowhere("alice");
-    let passphrase = world.place().join("old");
-    fs::write(&passphrase, "correct horse battery").unwrap();
-    alice.init(&["--passphrase-file", &passphrase.display().to_string()]);
+    let (alice, _) = sealed_home(&world);
     let Some(mut run) = at_terminal(&alice, "run") else {
         eprintln!("left out: no script");
         return;

@@ -38,7 +38,7 @@ fn passphrase_file(world: &World, name: &str, text: &str) -> String {
 }
 
 /// A home that a passphrase opens, and the file with it.
-fn sealed_home(world: &World) -> (Node, String) {
+pub(super) fn sealed_home(world: &World) -> (Node, String) {
     let file = passphrase_file(world, "old.pass", "correct horse battery");
     let mut alice = world.nowhere("alice");
     alice.init(&["--passphrase-file", &file]);
