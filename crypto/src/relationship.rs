@@ -87,6 +87,21 @@ impl RelationshipSecret {
         ))
     }
 
+    /// The secret from which a relationship goes on after one side was put back from a backup: of the psk that both have kept since they
+    /// paired, and of the first chain values that each drew for its new log. `context` names the two logs, the inviter's first.
+    pub fn resumed(
+        restore_psk: &SecretKey,
+        inviter: &ChainValue,
+        scanner: &ChainValue,
+        context: &[u8],
+    ) -> RelationshipSecret {
+        RelationshipSecret(SecretKey::extract(
+            restore_psk.expose(),
+            &[inviter.to_bytes().as_slice(), scanner.to_bytes().as_slice()],
+            &[b"allod/rs-resumed/1", context],
+        ))
+    }
+
     /// All keys of this generation; the secret itself is wiped.
     pub fn schedule(self) -> KeySchedule {
         KeySchedule {
@@ -171,6 +186,21 @@ mod tests {
         for other in others.iter().map(bytes_of).chain([bytes_of(&next(1, 3, 2, b"said"))]) {
             assert!(base.iter().zip(other).all(|(a, b)| *a != b));
         }
+    }
+
+    #[test]
+    fn the_secret_after_a_restore_depends_on_every_part() {
+        let resumed = |psk, inviter, scanner, context: &[u8]| {
+            let (psk, chain) = (SecretKey::from_bytes([psk; 32]), |byte| ChainValue::from_bytes([byte; 32]));
+            bytes_of(&RelationshipSecret::resumed(&psk, &chain(inviter), &chain(scanner), context).schedule())
+        };
+        let base = resumed(1, 2, 3, b"logs");
+        assert_eq!(base, resumed(1, 2, 3, b"logs"));
+        let others = [resumed(9, 2, 3, b"logs"), resumed(1, 9, 3, b"logs"), resumed(1, 2, 9, b"logs")];
+        for other in others.into_iter().chain([resumed(1, 3, 2, b"logs"), resumed(1, 2, 3, b"log")]) {
+            assert!(base.iter().zip(other).all(|(a, b)| *a != b));
+        }
+        assert!(base.iter().zip(bytes_of(&next(1, 2, 3, b"logs"))).all(|(a, b)| *a != b));
     }
 
     #[test]

@@ -104,9 +104,32 @@ impl Ask {
         Ok(asks)
     }
 
+    /// The asks with a peer that are open, both ways.
+    ///
+    /// # Errors
+    /// [`StoreFault`].
+    pub(crate) fn open_with(tx: &Tx<'_>, relationship: RelationshipId) -> Result<Vec<Self>, StoreFault> {
+        let rows = tx.scan::<Self>(&Key::asks_of(relationship), None, usize::MAX)?;
+        Ok(rows.into_iter().map(|(_, ask)| ask).filter(|ask| ask.state == AskState::Open).collect())
+    }
+
     /// Everything that it asks for, required first.
     pub fn selectors(&self) -> impl Iterator<Item = &Selector> {
         self.required.iter().chain(&self.optional)
+    }
+
+    /// As it stands in the log.
+    pub(crate) fn said(&self) -> Asked {
+        Asked {
+            ask: self.id,
+            required: self.required.clone(),
+            optional: self.optional.clone(),
+            purpose: self.purpose.clone(),
+            reason: self.reason.clone(),
+            benefit: self.benefit.clone(),
+            until: self.until,
+            mode: self.mode,
+        }
     }
 
     /// What people see of it.
@@ -133,8 +156,7 @@ impl Ask {
 }
 
 fn count_open(tx: &Tx<'_>, relationship: RelationshipId, direction: Direction) -> Result<usize, StoreFault> {
-    let rows = tx.scan::<Ask>(&Key::asks_of(relationship), None, usize::MAX)?;
-    Ok(rows.iter().filter(|(_, ask)| ask.direction == direction && ask.state == AskState::Open).count())
+    Ok(Ask::open_with(tx, relationship)?.iter().filter(|ask| ask.direction == direction).count())
 }
 
 /// Asks a peer for fields.
@@ -175,17 +197,7 @@ pub fn ask(
         end_reason: String::new(),
         grant: None,
     };
-    let body = Body::Asked(Asked {
-        ask: ask.id,
-        required: ask.required.clone(),
-        optional: ask.optional.clone(),
-        purpose: ask.purpose.clone(),
-        reason: ask.reason.clone(),
-        benefit: ask.benefit.clone(),
-        until: ask.until,
-        mode: ask.mode,
-    });
-    let sequence = log::append(tx, relationship, &body, None)?;
+    let sequence = log::append(tx, relationship, &Body::Asked(ask.said()), None)?;
     tx.put(&Key::ask_id(ask.id), &PeerRef(relationship.id));
     ask.save(tx);
     Ok((ask, sequence))

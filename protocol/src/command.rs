@@ -210,6 +210,10 @@ pub enum Command {
     Forget {
         peer: String,
     },
+    /// After a restore: what is lent to this peer goes on.
+    Resume {
+        peer: String,
+    },
     // Lending.
     Ask {
         lending: Lending,
@@ -288,26 +292,52 @@ pub enum WordsAre {
 pub enum Answer {
     Done,
     Status(Box<StatusView>),
-    Written { written: Vec<WrittenView>, told: Vec<Told> },
+    Written {
+        written: Vec<WrittenView>,
+        told: Vec<Told>,
+    },
     Imported(ImportCounts),
     Fields(Vec<FieldView>),
     Records(Listing<RecordView>),
     Versions(Listing<FieldView>),
-    Removed { removed: u64, told: Vec<Told> },
+    Removed {
+        removed: u64,
+        told: Vec<Told>,
+    },
     Exported(Listing<ExportedRecord>),
-    Invited { id: InvitationId, text: String, expires: Timestamp },
+    Invited {
+        id: InvitationId,
+        text: String,
+        expires: Timestamp,
+    },
     Pairing(PairingView),
     Invitations(Vec<InvitationView>),
     Peers(Vec<PeerView>),
     Peer(Box<PeerView>),
-    Forgotten { peer: String, revoked: Vec<String>, told: Vec<Told> },
-    Asked { ask: String, state: Delivery },
+    Forgotten {
+        peer: String,
+        revoked: Vec<String>,
+        told: Vec<Told>,
+    },
+    /// What goes on after a restore.
+    Resumed(Vec<GrantView>),
+    Asked {
+        ask: String,
+        state: Delivery,
+    },
     Asks(Listing<AskView>),
-    Ask { ask: Box<AskView>, values: Vec<FieldView> },
+    Ask {
+        ask: Box<AskView>,
+        values: Vec<FieldView>,
+    },
     Granted(Box<GrantedView>),
     Preview(Vec<FieldView>),
     Grants(Listing<GrantView>),
-    Grant { grant: Box<GrantView>, entries: Vec<EntryView>, used: Vec<UsedView> },
+    Grant {
+        grant: Box<GrantView>,
+        entries: Vec<EntryView>,
+        used: Vec<UsedView>,
+    },
     Used(Listing<UsedView>),
     Revoked(RevokedView),
     Access(Vec<GrantView>),
@@ -449,6 +479,8 @@ pub enum PeerState {
     Paired,
     Frozen,
     Closed,
+    /// This home was put back from a backup: what it lends is suspended until its person says that it goes on.
+    Restored,
 }
 
 impl PeerState {
@@ -460,6 +492,7 @@ impl PeerState {
             Self::Paired => "paired",
             Self::Frozen => "frozen",
             Self::Closed => "closed",
+            Self::Restored => "restored",
         }
     }
 }

@@ -23,6 +23,8 @@ const DIALS_MAX: usize = 16;
 #[derive(Debug)]
 struct Contact {
     failures: u32,
+    /// Hellos that it refused, one after the other.
+    refusals: u32,
     problem: Option<(&'static str, Timestamp)>,
     /// None while connected, or while a dial is under way.
     next: Option<Duration>,
@@ -41,7 +43,7 @@ impl Contacts {
         if self.wanted.len() >= CONTACTS_MAX && !self.wanted.contains_key(&peer) {
             return;
         }
-        self.wanted.entry(peer).or_insert(Contact { failures: 0, problem: None, next: Some(running) });
+        self.wanted.entry(peer).or_insert(Contact { failures: 0, refusals: 0, problem: None, next: Some(running) });
     }
 
     /// There is a reason to try now, whatever was scheduled.
@@ -90,6 +92,20 @@ impl Contacts {
         }
     }
 
+    /// It does not know the keys under which we called it.
+    pub fn refused(&mut self, peer: RelationshipId, now: Now, dice: &mut dyn CryptoRng) {
+        self.failed(peer, "peer-refused", now, dice);
+        if let Some(contact) = self.wanted.get_mut(&peer) {
+            contact.refusals = contact.refusals.saturating_add(1);
+        }
+    }
+
+    /// How many hellos it refused since one was in order.
+    #[must_use]
+    pub fn refusals(&self, peer: RelationshipId) -> u32 {
+        self.wanted.get(&peer).map_or(0, |contact| contact.refusals)
+    }
+
     /// Why a peer was not reached last, and when.
     #[must_use]
     pub fn problem(&self, peer: RelationshipId) -> Option<(&'static str, Timestamp)> {
@@ -107,6 +123,7 @@ impl Contacts {
     pub fn reached(&mut self, peer: RelationshipId) {
         if let Some(contact) = self.wanted.get_mut(&peer) {
             contact.failures = 0;
+            contact.refusals = 0;
             contact.problem = None;
             contact.next = None;
         }

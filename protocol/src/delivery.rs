@@ -48,9 +48,19 @@ pub(crate) struct FlightRow {
 impl Coded for FlightRow {}
 
 /// Notes that an entry carries a payload of this grant, until the peer has it.
-pub fn note_flight(tx: &mut Tx<'_>, relationship: &Relationship, grant: &mut Grant, sequence: u64) {
+///
+/// # Errors
+/// [`StoreFault`].
+pub fn note_flight(
+    tx: &mut Tx<'_>,
+    relationship: &Relationship,
+    grant: &mut Grant,
+    sequence: u64,
+) -> Result<(), StoreFault> {
     grant.unacknowledged.push(sequence);
-    tx.put(&Key::flight(relationship.my_log, sequence), &FlightRow { grant: grant.id });
+    let log = log::own(tx, relationship)?.log;
+    tx.put(&Key::flight(log, sequence), &FlightRow { grant: grant.id });
+    Ok(())
 }
 
 /// Everything under this selector is due, from the moment of lending on.
@@ -112,7 +122,7 @@ pub fn withdraw_removed(
             let version = versions.get(usize::from(place)).copied().flatten();
             version.filter(|_| record.is_none_or(|record| record == pseudonym))
         };
-        let log = relationship.my_log;
+        let log = log::own(tx, &relationship)?.log;
         for sequence in grant.unacknowledged.clone() {
             let cells = match log::kept_body(tx, &relationship, log, sequence)? {
                 Some((_, Body::Cells(cells))) => cells.cells,
@@ -274,14 +284,18 @@ pub fn cut(tx: &mut Tx<'_>, relationship: &Relationship, grant: &mut Grant) -> R
     let payload = allod_crypto::Zeroizing::new(cut.payload.encode());
     let body = Body::Cells(Cells { grant: grant.id, cells: cut.refs });
     let sequence = log::append(tx, relationship, &body, has_cells.then_some(payload.as_slice()))?;
-    note_flight(tx, relationship, grant, sequence);
+    note_flight(tx, relationship, grant, sequence)?;
     grant.save(tx);
     Ok(Some(sequence))
 }
 
 fn cells_in_flight(tx: &Tx<'_>, relationship: &Relationship, grant: &Grant) -> Result<bool, StoreFault> {
+    if grant.unacknowledged.is_empty() {
+        return Ok(false);
+    }
+    let log = log::own(tx, relationship)?.log;
     for sequence in &grant.unacknowledged {
-        let body = log::kept_body(tx, relationship, relationship.my_log, *sequence)?;
+        let body = log::kept_body(tx, relationship, log, *sequence)?;
         if matches!(body, Some((_, Body::Cells(_)))) {
             return Ok(true);
         }
@@ -496,7 +510,8 @@ pub fn arrived(
     at: Timestamp,
 ) -> Result<Vec<GrantId>, StoreFault> {
     let mut grants = BTreeSet::new();
-    for (key, flight) in tx.scan::<FlightRow>(&Key::flights_of(relationship.my_log), None, usize::MAX)? {
+    let log = log::own(tx, relationship)?.log;
+    for (key, flight) in tx.scan::<FlightRow>(&Key::flights_of(log), None, usize::MAX)? {
         if key.number(16) > through {
             break;
         }

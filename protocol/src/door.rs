@@ -11,13 +11,14 @@ use crate::{
     grant::Grant,
     log::Verified,
     relationship::Relationship,
+    restore,
     store::StoreFault,
     table::Key,
     time::Timestamp,
     tx::Tx,
     wire::body::{
-        Answered, AskEnd, Asked, Body, Cells, Granted, KeysChanged, Profile, Purged, Read, Rekey, RekeyStep, Revoked,
-        Served, Used,
+        Answered, AskEnd, Asked, Body, Cells, Granted, KeysChanged, Profile, Purged, Read, Rekey, RekeyStep, Resumed,
+        Revoked, Served, Used,
     },
 };
 
@@ -73,6 +74,7 @@ pub enum Order {
     Used(Authorized<Used>),
     Rekey(Authorized<Rekey>),
     Closed(Authorized<()>),
+    Resumed(Authorized<Resumed>),
     /// A kind of a newer version: kept, shown, not acted upon.
     Unknown,
 }
@@ -83,7 +85,7 @@ pub enum Order {
 /// [`StoreFault`].
 pub fn authorize(tx: &Tx<'_>, relationship: &Relationship, verified: Verified) -> Result<Option<Order>, StoreFault> {
     let (sequence, at, body, payload) = verified.into_parts();
-    if !state_allows(relationship, sequence, &body) {
+    if !state_allows(tx, relationship, sequence, &body)? {
         return Ok(None);
     }
     let held = |grant| -> Result<Option<Box<Grant>>, StoreFault> {
@@ -137,25 +139,30 @@ pub fn authorize(tx: &Tx<'_>, relationship: &Relationship, verified: Verified) -
             Body::Used(used) => Some(Order::Used(Authorized { body: used, at, sequence, payload })),
             Body::Rekey(rekey) => Some(Order::Rekey(Authorized { body: rekey, at, sequence, payload })),
             Body::Closed(_) => Some(Order::Closed(Authorized { body: (), at, sequence, payload })),
+            Body::Resumed(resumed) => Some(Order::Resumed(Authorized { body: resumed, at, sequence, payload })),
             Body::Unknown { .. } => Some(Order::Unknown),
         };
     Ok(order)
 }
 
 /// What each state lets in. Frozen and closed never keep out what takes something back.
-fn state_allows(relationship: &Relationship, sequence: u64, body: &Body) -> bool {
-    let first = matches!(body, Body::Paired(_));
+fn state_allows(tx: &Tx<'_>, relationship: &Relationship, sequence: u64, body: &Body) -> Result<bool, StoreFault> {
+    let first = matches!(body, Body::Paired(_) | Body::Resumed(_));
     if first != (sequence == 1) {
-        return false;
+        return Ok(false);
     }
-    match relationship.state {
+    if first && matches!(body, Body::Resumed(_)) != restore::is_resumed(tx, relationship)? {
+        return Ok(false);
+    }
+    Ok(match relationship.state {
         PeerState::Pending => first || matches!(body, Body::Closed(_)),
-        PeerState::Paired => true,
+        PeerState::Paired | PeerState::Restored => true,
         PeerState::Frozen | PeerState::Closed => match body {
             Body::Revoked(_) | Body::Purged(_) | Body::Closed(_) => true,
+            Body::Resumed(_) => relationship.state == PeerState::Closed,
             // A change of keys that was begun goes on, or what is taken back later could not be opened. None begins.
             Body::Rekey(rekey) => !matches!(rekey.step, RekeyStep::Start { .. }),
             _ => false,
         },
-    }
+    })
 }

@@ -39,6 +39,7 @@ use crate::{
     refusal::Refusal,
     rekey,
     relationship::{PeerRef, Relationship},
+    restore,
     session::Sessions,
     store::{Batch, StoreFault, View},
     table::{Key, Table},
@@ -310,6 +311,13 @@ fn fault_of(stop: Stop) -> StoreFault {
     }
 }
 
+/// Who asked in what is said now: an answer may call for nothing, a request is answered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Asking {
+    Us,
+    Them,
+}
+
 /// Whom an event came from, to answer them if it comes to nothing.
 enum Blame {
     Caller(Ticket),
@@ -561,7 +569,7 @@ impl Live {
         let Some(errand) = errand else { return Ok(()) };
         if let Some(id) = self.contacts.dialled(errand) {
             if let Some(relationship) = Relationship::find(tx, id)? {
-                self.hello(tx, &relationship, link);
+                self.hello(tx, &relationship, link)?;
             }
         } else if let Some(id) = self.pairings.take_errand(errand) {
             let work = self.pairings.dialled(tx, id, link)?;
@@ -570,11 +578,15 @@ impl Live {
         Ok(())
     }
 
-    fn hello(&mut self, tx: &mut Tx<'_>, relationship: &Relationship, link: u64) {
+    fn hello(&mut self, tx: &mut Tx<'_>, relationship: &Relationship, link: u64) -> Result<(), StoreFault> {
         let errand = self.errand();
-        if let Some(bytes) = self.sessions.hello(tx, relationship, link, errand) {
+        // One that refuses us may have been put back, and know no keys but the first: each other time it is called by these.
+        let refused = self.contacts.refusals(relationship.id) % 2 == 1;
+        let keys = restore::keys_to_ask(tx, relationship, refused)?;
+        if let Some(bytes) = self.sessions.hello(tx, relationship, &keys, link, errand) {
             tx.effect(Effect::Send { errand, link, channel: Channel::Session, message: Message::Bytes(bytes) });
         }
+        Ok(())
     }
 
     fn link_down(&mut self, tx: &mut Tx<'_>, link: u64) -> Result<(), Stop> {
@@ -683,7 +695,7 @@ impl Live {
         if let Some((session, counter)) = self.sessions.take_request(errand) {
             match SessionAnswer::decode(bytes) {
                 Ok(SessionAnswer::Sealed { sealed }) => match self.sessions.open_answer(session, counter, &sealed) {
-                    Ok(sync) => self.sync(tx, session, sync)?,
+                    Ok(said) => self.said(tx, session, said, Asking::Us)?,
                     Err(_) => self.drop_session(tx, session)?,
                 },
                 Ok(SessionAnswer::Unknown | SessionAnswer::Welcome { .. }) | Err(_) => {
@@ -695,7 +707,7 @@ impl Live {
     }
 
     fn not_welcome(&mut self, tx: &mut Tx<'_>, id: RelationshipId, link: u64) -> Result<(), Stop> {
-        self.contacts.failed(id, "peer-refused", tx.now, &mut *tx.dice);
+        self.contacts.refused(id, tx.now, &mut *tx.dice);
         self.give_up_link(tx, id, link)?;
         self.had_its_word(tx, id)
     }
@@ -741,9 +753,8 @@ impl Live {
         match request {
             SessionRequest::Hello { route, generation, session, noise } => {
                 let answer = match Relationship::routed(tx, route)? {
-                    Some(relationship) => {
-                        self.sessions.answer_hello(tx, &relationship, link, session, generation, &noise)
-                    }
+                    Some(relationship) => restore::keys_to_answer(tx, &relationship, generation)?
+                        .and_then(|set| self.sessions.answer_hello(tx, &relationship, link, session, &set, &noise)),
                     None => None,
                 };
                 match answer {
@@ -759,9 +770,9 @@ impl Live {
                     tx.effect(Effect::Answer { exchange, message });
                     return Ok(());
                 }
-                let sync = self.sessions.open_request(session, counter, &sealed)?;
+                let said = self.sessions.open_request(session, counter, &sealed)?;
                 self.proved(tx, session)?;
-                self.sync(tx, session, sync)?;
+                self.said(tx, session, said, Asking::Them)?;
                 if self.sessions.get_mut(session).is_none() {
                     let message = Message::Bytes(SessionAnswer::Unknown.encode());
                     tx.effect(Effect::Answer { exchange, message });

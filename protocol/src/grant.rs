@@ -223,6 +223,22 @@ impl Grant {
         }
     }
 
+    /// As it stands in the log.
+    pub(crate) fn said(&self) -> Granted {
+        Granted {
+            grant: self.id,
+            ask: self.ask,
+            selectors: self.selectors.iter().map(|lent| lent.selector.clone()).collect(),
+            purpose: self.purpose.clone(),
+            mode: self.mode,
+            not_before: self.not_before,
+            not_after: self.not_after,
+            lease_ms: self.lease_ms,
+            reads_per_hour: self.reads_per_hour,
+            agreement: self.agreement,
+        }
+    }
+
     /// Whether anything is still lent under it at `now`.
     #[must_use]
     pub fn is_active(&self, now: Timestamp) -> bool {
@@ -391,21 +407,10 @@ pub fn give(tx: &mut Tx<'_>, relationship: &Relationship, terms: Terms) -> Resul
         }
         sealed_keys(keys)
     });
-    let body = Body::Granted(Granted {
-        grant: grant.id,
-        ask: grant.ask,
-        selectors: grant.selectors.iter().map(|lent| lent.selector.clone()).collect(),
-        purpose: grant.purpose.clone(),
-        mode: grant.mode,
-        not_before: grant.not_before,
-        not_after: grant.not_after,
-        lease_ms: grant.lease_ms,
-        reads_per_hour: grant.reads_per_hour,
-        agreement: grant.agreement,
-    });
+    let body = Body::Granted(grant.said());
     let sequence = log::append(tx, relationship, &body, payload.as_ref().map(|payload| payload.as_slice()))?;
     if payload.is_some() {
-        delivery::note_flight(tx, relationship, &mut grant, sequence);
+        delivery::note_flight(tx, relationship, &mut grant, sequence)?;
         for place in places {
             delivery::due_from_the_start(tx, &mut grant, place);
         }
@@ -471,7 +476,7 @@ fn withdraw_flights(
     grant: &mut Grant,
     places: &[u16],
 ) -> Result<(), StoreFault> {
-    let log = relationship.my_log;
+    let log = log::own(tx, relationship)?.log;
     let mut keys_again = false;
     for sequence in std::mem::take(&mut grant.unacknowledged) {
         log::drop_payload(tx, log, sequence);
@@ -518,8 +523,7 @@ pub(crate) fn send_keys(
     let body = Body::Keys(KeysChanged { grant: grant.id, keys: names });
     let payload = sealed_keys(keys);
     let sequence = log::append(tx, relationship, &body, Some(&payload))?;
-    delivery::note_flight(tx, relationship, grant, sequence);
-    Ok(())
+    delivery::note_flight(tx, relationship, grant, sequence)
 }
 
 /// Destroys all keys of one selector.

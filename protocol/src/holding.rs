@@ -58,6 +58,11 @@ impl<'a> HeldCell<'a> {
         bytes
     }
 
+    /// What makes it older or newer than another of its place.
+    fn age(&self) -> (u32, u64) {
+        (self.epoch, self.version)
+    }
+
     fn read(stored: &'a [u8]) -> Result<Self, StoreFault> {
         let damaged = || StoreFault::Damaged { detail: "a cell cannot be read".to_owned() };
         let (head, sealed) = stored.split_at_checked(Self::HEAD_BYTES).ok_or_else(damaged)?;
@@ -220,11 +225,13 @@ pub fn cells(
         let selector = lent.selector.clone();
         let key = Key::cell(grant.id, cell.selector, cell.record);
         let held = match tx.get_raw(&key)? {
-            Some(stored) => Some(HeldCell::read(&stored)?.version),
+            Some(stored) => Some(HeldCell::read(&stored)?.age()),
             None => None,
         };
+        // After a restore its owner counts versions from an earlier one, under a later epoch.
+        let age = (cell.epoch, cell.version);
         if cell.gone {
-            if held.is_none_or(|held| held <= cell.version) {
+            if held.is_none_or(|held| held <= age) {
                 tx.delete(&key);
                 if cell.record.is_none() {
                     destroy_keys(tx, grant.id, cell.selector)?;
@@ -234,7 +241,7 @@ pub fn cells(
             }
             continue;
         }
-        let newer = held.is_none_or(|held| held < cell.version && grant.mode == Mode::Follow);
+        let newer = held.is_none_or(|held| held.0 < cell.epoch || held < age && grant.mode == Mode::Follow);
         let Some(sealed) = arrived.filter(|_| newer) else { continue };
         let place = (cell.selector, cell.epoch);
         if let std::collections::btree_map::Entry::Vacant(unknown) = keys.entry(place) {
@@ -276,7 +283,7 @@ pub fn cells(
 }
 
 /// An old epoch's key goes when no live cell needs it: a literal selector has one cell.
-fn destroy_older_keys(tx: &mut Tx<'_>, grant: GrantId, place: u16, epoch: u32) -> Result<(), StoreFault> {
+pub(crate) fn destroy_older_keys(tx: &mut Tx<'_>, grant: GrantId, place: u16, epoch: u32) -> Result<(), StoreFault> {
     if epoch == 0 {
         return Ok(());
     }
@@ -385,6 +392,45 @@ pub fn drop_all(
     Ok(())
 }
 
+/// The lender states after a restore which selectors of a grant go on. What it does not name ends; of the rest it sends everything again,
+/// under keys of a later epoch, and what is held under older ones goes.
+///
+/// # Errors
+/// [`StoreFault`].
+pub(crate) fn resumed(
+    tx: &mut Tx<'_>,
+    relationship: &Relationship,
+    grant: &mut Grant,
+    live: &[(u16, u32)],
+    at: Timestamp,
+) -> Result<(), StoreFault> {
+    let goes_on = |place: &u16| live.iter().any(|(other, _)| other == place);
+    let (going, gone): (Vec<u16>, Vec<u16>) = grant.live_selectors().into_iter().partition(goes_on);
+    if going.is_empty() {
+        drop_all(tx, relationship, grant, Ended::Revoked { at }, Announce::Tell)?;
+    } else if !gone.is_empty() {
+        drop_selectors(tx, relationship, grant, &gone, at, Announce::Tell)?;
+        grant.save(tx);
+    }
+    if !gone.is_empty() || going.is_empty() {
+        tell(tx, relationship, "revoked", Some(grant), at);
+    }
+    let below: Vec<(u16, u32)> =
+        going.into_iter().map(|place| (place, grant.selectors[usize::from(place)].epoch.saturating_add(1))).collect();
+    if !below.is_empty() && grant.mode != Mode::Reference {
+        Job::DropOlder { grant: grant.id, below, after: None }.start(tx);
+    }
+    Ok(())
+}
+
+/// Whether a stored cell is under a key of an epoch below this one.
+///
+/// # Errors
+/// [`StoreFault`] if it can't be read.
+pub(crate) fn is_older(stored: &[u8], epoch: u32) -> Result<bool, StoreFault> {
+    Ok(HeldCell::read(stored)?.epoch < epoch)
+}
+
 pub(crate) fn mark_purged(tx: &mut Tx<'_>, grant: &mut Grant) {
     grant.purge = Purge::Confirmed;
     grant.purged_at = Some(tx.wall());
@@ -427,7 +473,7 @@ pub fn read(
     match relationship.state {
         PeerState::Frozen => return Err(Refusal::Forked { peer: peer.clone() }.into()),
         PeerState::Pending => return Err(Refusal::PeerPending { peer: peer.clone() }.into()),
-        PeerState::Paired | PeerState::Closed => {}
+        PeerState::Paired | PeerState::Restored | PeerState::Closed => {}
     }
     let their = log::theirs(tx, relationship)?;
     let now = relationship_now(tx.wall(), their.head, heard);
@@ -646,7 +692,7 @@ pub fn list(
         }
         view.at = view.at.max(at);
     };
-    if relationship.state == PeerState::Paired {
+    if matches!(relationship.state, PeerState::Paired | PeerState::Restored) {
         for grant in Grant::live_with(tx, relationship.id)? {
             if grant.direction != Direction::Held {
                 continue;

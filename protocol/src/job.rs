@@ -29,6 +29,8 @@ pub enum Job {
     Purge { relationship: RelationshipId, grant: GrantId, selectors: Vec<u16>, announce: Announce },
     /// Give a bucket a new key, and seal all its rows under that: what the old key opened in old bytes opens no more.
     Reseal { bucket: u8, stage: ResealStage, again: bool },
+    /// Drop the cells and keys of these selectors that are of an epoch below the one named: after a restore their owner sends all of it again.
+    DropOlder { grant: GrantId, below: Vec<(u16, u32)>, after: Option<Vec<u8>> },
 }
 
 /// How far the change of a bucket's key is. One bucket has one such job; what is removed meanwhile starts it over (`again`).
@@ -134,6 +136,28 @@ impl Job {
                     }
                 }
                 Ok(finish(tx, key, done))
+            }
+            Self::DropOlder { grant, mut below, after } => {
+                let Some((place, epoch)) = below.first().copied() else {
+                    Self::reseal(tx, grant.as_bytes()[0])?;
+                    return Ok(finish(tx, key, true));
+                };
+                let start = after.map(Key::from_stored);
+                let rows = tx.scan_raw(&Key::cells_of(grant, place), start.as_ref(), ROWS_PER_STEP)?;
+                for (row, stored) in &rows {
+                    if holding::is_older(stored, epoch)? {
+                        tx.delete(row);
+                    }
+                }
+                let after = if rows.len() < ROWS_PER_STEP {
+                    holding::destroy_older_keys(tx, grant, place, epoch)?;
+                    below.remove(0);
+                    None
+                } else {
+                    rows.last().map(|(row, _)| row.as_bytes().to_vec())
+                };
+                tx.put(key, &Self::DropOlder { grant, below, after });
+                Ok(JobStep::Goes)
             }
             Self::Reseal { bucket, stage: ResealStage::Waiting, again } => {
                 let stage = ResealStage::Rows { table: 0, after: None };

@@ -28,6 +28,7 @@ pub mod record;
 pub mod refusal;
 pub mod rekey;
 pub mod relationship;
+pub mod restore;
 #[cfg(test)]
 mod rig;
 pub mod schema;

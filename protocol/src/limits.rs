@@ -42,6 +42,16 @@ pub const OPEN_ASKS_MAX: usize = 32;
 pub const ENTRIES_PER_SYNC_MAX: usize = 256;
 /// Cells in one `Cells` entry. Count.
 pub const CELLS_PER_ENTRY_MAX: usize = 1_000;
+/// Grants of one direction that go on after a restore: the entry that states them is one. Those beyond end. Count.
+pub const STATED_MAX: usize = 1_024;
+/// Selectors of these in all. Count.
+pub const STATED_SELECTORS_MAX: usize = 16_384;
+/// Asks of one direction that go on after a restore. Count.
+pub const STATED_ASKS_MAX: usize = 1_024;
+/// The epoch from which on no key goes on after a restore: whoever states it could end the counting. Count.
+pub const EPOCH_MAX: u32 = 1 << 31;
+/// Times that a peer may begin anew beyond one in [`REKEY_EVERY`] since the pairing. Count.
+pub const RESTORES_AHEAD_MAX: u64 = 8;
 /// What reading keeps at hand of grants and keys: some 30,000 peers, or 75,000 single fields. Bytes.
 pub const AT_HAND_MAX_BYTES: usize = 32 * 1024 * 1024;
 /// Live sessions kept in memory; the longest unused is dropped. Count.

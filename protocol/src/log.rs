@@ -123,6 +123,35 @@ pub fn create(tx: &mut Tx<'_>, relationship: &Relationship, mine: StoredKey, the
     tx.put(&Key::their_log(relationship.id), &their);
 }
 
+/// Our log begins anew, under an id of its own: what stands in the one before stays, and nothing is added to it. Returns where its chain
+/// begins.
+pub(crate) fn begin_own(tx: &mut Tx<'_>, relationship: &Relationship) -> StoredKey {
+    let log = LogId::random(&mut *tx.dice);
+    let chain = StoredKey::keep(&SecretKey::random(&mut *tx.dice));
+    tx.put(&Key::log_id(log), &PeerRef(relationship.id));
+    let own = OwnLog { log, next: 1, last: [0; 32], chain: chain.duplicate(), acknowledged: 0 };
+    tx.put(&Key::own_log(relationship.id), &own);
+    chain
+}
+
+/// The other side's log begins anew.
+///
+/// # Errors
+/// [`StoreFault`].
+pub(crate) fn begin_theirs(
+    tx: &mut Tx<'_>,
+    relationship: &Relationship,
+    log: LogId,
+    chain: &[u8; 32],
+) -> Result<(), StoreFault> {
+    let last_seen = theirs(tx, relationship)?.last_seen;
+    tx.put(&Key::log_id(log), &PeerRef(relationship.id));
+    let chain = StoredKey::from_bytes(chain);
+    let their = TheirLog { log, next: 1, last: [0; 32], chain, head: None, last_seen };
+    tx.put(&Key::their_log(relationship.id), &their);
+    Ok(())
+}
+
 /// Removes both logs of a relationship that was never confirmed: they hold one entry a side at most.
 ///
 /// # Errors

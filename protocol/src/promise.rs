@@ -13,6 +13,7 @@ use crate::{
     id::{GrantId, LogId, RelationshipId},
     log::{OwnLog, TheirLog},
     relationship::{PeerRef, Relationship},
+    restore::Incarnation,
     store::StoreFault,
     table::{EntryPart, Key, Table},
     tx::Tx,
@@ -40,7 +41,11 @@ pub fn hold(tx: &Tx<'_>) -> Result<(), StoreFault> {
 
 fn own_log(tx: &Tx<'_>, key: &Key) -> Result<(), StoreFault> {
     let (Some(was), Some(now)) = (tx.before::<OwnLog>(key)?, tx.get::<OwnLog>(key)?) else { return Ok(()) };
-    assert!(was.log == now.log, "I4: our log to a peer became another");
+    if was.log != now.log {
+        assert!(ended(tx, key, was.log)?, "I4: our log to a peer became another");
+        assert!(now.acknowledged == 0, "I4: a peer has what we never wrote");
+        return Ok(());
+    }
     assert!(now.next >= was.next, "I4: our own log went back");
     assert!(now.acknowledged >= was.acknowledged, "I4: what a peer has of our log went back");
     Ok(())
@@ -48,13 +53,23 @@ fn own_log(tx: &Tx<'_>, key: &Key) -> Result<(), StoreFault> {
 
 fn their_log(tx: &Tx<'_>, key: &Key) -> Result<(), StoreFault> {
     let (Some(was), Some(now)) = (tx.before::<TheirLog>(key)?, tx.get::<TheirLog>(key)?) else { return Ok(()) };
-    assert!(was.log == now.log, "I4: a peer's log to us became another");
+    if was.log != now.log {
+        assert!(ended(tx, key, was.log)?, "I4: a peer's log to us became another");
+        return Ok(());
+    }
     assert!(now.next >= was.next, "I4: a peer's log went back");
     let height = |log: &TheirLog| log.head.map(|head| (head.sequence, head.at));
     let (was, now) = (height(&was), height(&now));
     assert!(now >= was, "I4: the highest head of a peer went back");
     assert!(now.map(|(_, at)| at) >= was.map(|(_, at)| at), "I4: a peer's head went back in time");
     Ok(())
+}
+
+/// Whether a log ended in this very step, so that another may begin: it is not one that ended before.
+fn ended(tx: &Tx<'_>, key: &Key, log: LogId) -> Result<bool, StoreFault> {
+    let row = Key::incarnation(RelationshipId::from_bytes(key.sixteen(0)));
+    let holds = |row: Option<Incarnation>| row.is_some_and(|row| row.former.iter().any(|former| former.log == log));
+    Ok(holds(tx.get(&row)?) && !holds(tx.before(&row)?))
 }
 
 /// A grant's row moves from those that go on to those that ended, and never back.
@@ -86,8 +101,7 @@ fn flight(tx: &Tx<'_>, key: &Key) -> Result<(), StoreFault> {
     };
     if tx.has(&Key::entry(log, sequence, EntryPart::Payload))? {
         let grant = lends(tx, id, row.grant)?;
-        let relationship = Relationship::find(tx, id)?;
-        let is_theirs = relationship.is_some_and(|relationship| relationship.my_log == log);
+        let is_theirs = tx.get::<OwnLog>(&Key::own_log(id))?.is_some_and(|own| own.log == log);
         assert!(is_theirs && grant.relationship == id, "I3: what is lent to one peer would go to another");
         assert!(grant.is_active(tx.wall()), "I1: something is lent under a grant that ended");
     }
@@ -114,7 +128,8 @@ fn lends(tx: &Tx<'_>, relationship: RelationshipId, id: GrantId) -> Result<Grant
 /// # Panics
 /// If something would leave that was taken back, or to another peer.
 pub fn may_leave(tx: &Tx<'_>, relationship: &Relationship, sequence: u64) -> Result<bool, StoreFault> {
-    let flight = tx.get::<FlightRow>(&Key::flight(relationship.my_log, sequence))?;
+    let own = tx.get::<OwnLog>(&Key::own_log(relationship.id))?.expect("I3: something would leave in no log");
+    let flight = tx.get::<FlightRow>(&Key::flight(own.log, sequence))?;
     let flight = flight.expect("I1: something would leave under no grant");
     Ok(lends(tx, relationship.id, flight.grant)?.is_active(tx.wall()))
 }

@@ -251,6 +251,12 @@ refusals! {
     OtherDeclined { } = "other-declined", Declined;
     /// Nobody confirmed in time.
     PairingTimedOut { } = "pairing-timed-out", Expired;
+    /// This home was put back, and its person has not said that what is lent to the peer goes on.
+    PeerRestored { peer: Text } = "peer-restored", Conflict;
+    /// The same, and the peer was not heard since.
+    NotHeardYet { peer: Text } = "not-heard-yet", Unreachable;
+    /// Nothing is suspended towards this peer.
+    NotSuspended { peer: Text } = "not-suspended", Conflict;
     /// No such pairing or invitation.
     NoSuchPairing { } = "no-such-pairing", NotFound;
     /// The invitation was cancelled here.

@@ -24,7 +24,9 @@ use crate::{
     limits::{REKEY_EVERY, REKEYS_AHEAD_MAX},
     log,
     relationship::{KeySet, PeerRef, Relationship, Side},
+    restore,
     secret::StoredKey,
+    store::StoreFault,
     table::Key,
     tx::{Misbehaviour, Stop, Tx},
     wire::body::{self, Body, RekeyStep},
@@ -226,7 +228,7 @@ fn finish(
     let finish = say(tx, relationship, rekey.generation, RekeyStep::Finish { ciphertext })?;
     let said = [rekey.said.as_slice(), heard, &finish].concat();
     let keys =
-        take_up(tx, relationship, rekey.generation, (rekey.my_route, their_route), for_inviter, for_scanner, &said);
+        take_up(tx, relationship, rekey.generation, (rekey.my_route, their_route), for_inviter, for_scanner, &said)?;
     log::change_own_chain(tx, relationship, keys.mine)?;
     relationship.rekey = Some(Rekey {
         generation: rekey.generation,
@@ -252,7 +254,7 @@ fn done(
     let for_scanner = decapsulate(secret, ciphertext)?;
     let said = [rekey.said.as_slice(), heard].concat();
     let routes = (rekey.my_route, *their_route);
-    let keys = take_up(tx, relationship, rekey.generation, routes, for_inviter.key(), for_scanner, &said);
+    let keys = take_up(tx, relationship, rekey.generation, routes, for_inviter.key(), for_scanner, &said)?;
     log::change_their_chain(tx, relationship, keys.theirs)?;
     say(tx, relationship, rekey.generation, RekeyStep::Done)?;
     log::change_own_chain(tx, relationship, keys.mine)?;
@@ -277,37 +279,38 @@ fn take_up(
     for_inviter: SecretKey,
     for_scanner: SecretKey,
     said: &[u8],
-) -> NewChains {
+) -> Result<NewChains, StoreFault> {
+    restore::keep_first_routes(tx, relationship)?;
     let next = RelationshipSecret::next(&relationship.rekey_key.key(), for_inviter, for_scanner, said);
     let keys = next.schedule();
     let role = relationship.side.role();
     // Both sides speak the generation before this one by now. A session can outlive many changes: what is older goes here too.
-    for old in relationship.key_sets.iter().filter(|set| set.generation < relationship.speaks) {
-        tx.delete(&Key::route(old.my_route));
-    }
+    restore::forget_routes(tx, relationship, relationship.speaks)?;
     relationship.key_sets.retain(|set| set.generation >= relationship.speaks);
     relationship.key_sets.push(KeySet { generation, my_route, their_route, psk: StoredKey::keep(&keys.session_psk) });
     relationship.rekey_key = StoredKey::keep(&keys.rekey_key);
     relationship.hint_key = StoredKey::keep(&keys.hint_key);
     relationship.save_hint_key(tx);
     tx.put(&Key::route(my_route), &PeerRef(relationship.id));
-    NewChains {
+    Ok(NewChains {
         mine: StoredKey::from_bytes(&keys.chain_of(role).to_bytes()),
         theirs: StoredKey::from_bytes(&keys.chain_of(role.other()).to_bytes()),
-    }
+    })
 }
 
 /// A session under this generation was proved: older keys go.
-pub(crate) fn proved(tx: &mut Tx<'_>, relationship: &mut Relationship, generation: u32) {
+///
+/// # Errors
+/// [`StoreFault`].
+pub(crate) fn proved(tx: &mut Tx<'_>, relationship: &mut Relationship, generation: u32) -> Result<(), StoreFault> {
     if relationship.key_sets.iter().all(|set| set.generation >= generation) {
-        return;
+        return Ok(());
     }
-    for old in relationship.key_sets.iter().filter(|set| set.generation < generation) {
-        tx.delete(&Key::route(old.my_route));
-    }
+    restore::forget_routes(tx, relationship, generation)?;
     relationship.key_sets.retain(|set| set.generation >= generation);
     relationship.speaks = relationship.speaks.max(generation);
     relationship.save(tx);
+    Ok(())
 }
 
 /// Each follow grant of ours begins its next epoch: fresh random keys, sent in one entry a grant.

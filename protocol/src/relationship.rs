@@ -90,6 +90,7 @@ pub struct Relationship {
     pub rekey: Option<Rekey>,
     /// When these keys came.
     pub rekeyed_at: Timestamp,
+    /// The logs that the pairing named: every cell is bound to them. Which logs are written at present stands in their own rows.
     pub my_log: LogId,
     pub their_log: LogId,
     signing_seed: StoredKey,
@@ -120,6 +121,12 @@ pub struct KeySet {
     pub my_route: RouteId,
     pub their_route: RouteId,
     pub psk: StoredKey,
+}
+
+impl KeySet {
+    pub(crate) fn duplicate(&self) -> Self {
+        Self { psk: self.psk.duplicate(), ..*self }
+    }
 }
 
 /// What pairing leaves, before there is a row.
@@ -250,7 +257,7 @@ impl Relationship {
     /// The relationship of a petname, if it is one to lend to or ask from.
     ///
     /// # Errors
-    /// [`Refusal::NoPeer`], [`Refusal::PeerPending`], [`Refusal::PeerClosed`] or [`Refusal::Forked`].
+    /// [`Refusal::NoPeer`], [`Refusal::PeerPending`], [`Refusal::PeerClosed`], [`Refusal::Forked`] or [`Refusal::PeerRestored`].
     pub fn paired(tx: &Tx<'_>, petname: &str) -> Result<Self, Stop> {
         let relationship = Self::named(tx, petname)?;
         let peer = petname.to_owned();
@@ -259,6 +266,7 @@ impl Relationship {
             PeerState::Pending => Err(Refusal::PeerPending { peer }.into()),
             PeerState::Closed => Err(Refusal::PeerClosed { peer }.into()),
             PeerState::Frozen => Err(Refusal::Forked { peer }.into()),
+            PeerState::Restored => Err(Refusal::PeerRestored { peer }.into()),
         }
     }
 
@@ -325,6 +333,7 @@ impl Relationship {
         crate::log::erase(tx, self)?;
         tx.delete(&Key::hint_key(self.id));
         tx.delete(&Key::waiting(self.id));
+        tx.delete(&Key::incarnation(self.id));
         tx.delete(&Key::relationship(self.id));
         tx.erased(self.id);
         Ok(())
@@ -332,7 +341,7 @@ impl Relationship {
 
     /// Freezes it: nothing more is lent, asked or read, and revoking still works.
     pub fn freeze(&mut self, tx: &mut Tx<'_>, why: Freeze) {
-        if self.state == PeerState::Paired || self.state == PeerState::Pending {
+        if matches!(self.state, PeerState::Paired | PeerState::Pending | PeerState::Restored) {
             self.state = PeerState::Frozen;
         }
         self.frozen = Some(why);
@@ -384,6 +393,11 @@ impl Relationship {
     #[must_use]
     pub fn hint_key(&self) -> allod_crypto::SecretKey {
         self.hint_key.key()
+    }
+
+    /// The psk of a session after a restore.
+    pub(crate) fn restore_psk(&self) -> StoredKey {
+        self.restore_psk.duplicate()
     }
 
     /// The pseudonym of one of our records towards this peer.

@@ -14,13 +14,14 @@ use crate::{
     id::{RelationshipId, RouteId},
     limits::{ENTRIES_PER_SYNC_MAX, LEASE_MAX, MESSAGE_MAX_BYTES, SESSIONS_MAX},
     log, promise,
-    relationship::Relationship,
+    relationship::{KeySet, Relationship},
+    restore::Incarnation,
     store::StoreFault,
     time::Timestamp,
     tx::{Misbehaviour, Tx},
     wire::{
         body::Acknowledged,
-        session::{PROTOCOL, SessionAnswer, SessionRequest, Sync},
+        session::{PROTOCOL, RESTORE_GENERATION, Resumption, SessionAnswer, SessionRequest, Sync},
     },
 };
 
@@ -64,6 +65,8 @@ pub struct Session {
     pub renew_every: Option<Duration>,
     /// When we last signed a head here.
     pub renewed: Duration,
+    /// Under the keys of a restore: nothing is said in it before a side that was put back said where its log goes on.
+    pub resuming: bool,
 }
 
 #[derive(Debug)]
@@ -101,8 +104,14 @@ fn prologue(answerer: RouteId, asker: RouteId, asker_role: Role, generation: u32
 
 impl Sessions {
     /// Starts a handshake over a link. Returns the request.
-    pub fn hello(&mut self, tx: &mut Tx<'_>, relationship: &Relationship, link: u64, errand: u64) -> Option<Vec<u8>> {
-        let keys = relationship.speaking();
+    pub fn hello(
+        &mut self,
+        tx: &mut Tx<'_>,
+        relationship: &Relationship,
+        keys: &KeySet,
+        link: u64,
+        errand: u64,
+    ) -> Option<Vec<u8>> {
         let prologue = prologue(keys.their_route, keys.my_route, relationship.side.role(), keys.generation);
         let (initiator, noise) = SessionInitiator::start(
             &relationship.agreement(),
@@ -150,25 +159,24 @@ impl Sessions {
         relationship: &Relationship,
         link: u64,
         session: SessionId,
-        generation: u32,
+        set: &KeySet,
         noise: &[u8],
     ) -> Option<Vec<u8>> {
-        let keys = relationship.key_set(generation)?;
         if self.live.contains_key(&session) {
             return None;
         }
-        let prologue = prologue(keys.my_route, keys.their_route, relationship.side.role().other(), generation);
+        let prologue = prologue(set.my_route, set.their_route, relationship.side.role().other(), set.generation);
         let (answer, keys) = session::answer(
             &relationship.agreement(),
             &relationship.their_static,
-            &keys.psk.key(),
+            &set.psk.key(),
             &prologue,
             noise,
             &[],
             &mut *tx.dice,
         )
         .ok()?;
-        self.insert(session, (relationship.id, generation), link, keys, tx.now.running);
+        self.insert(session, (relationship.id, set.generation), link, keys, tx.now.running);
         Some(SessionAnswer::Welcome { noise: answer }.encode())
     }
 
@@ -216,6 +224,7 @@ impl Sessions {
             told: false,
             renew_every: None,
             renewed: running,
+            resuming: generation == RESTORE_GENERATION,
         };
         self.live.insert(id, session);
     }
@@ -360,25 +369,43 @@ impl Sessions {
     ///
     /// # Errors
     /// [`Misbehaviour`] if it does not open, was seen before, or is no sync message.
-    pub fn open_request(&mut self, id: SessionId, counter: u64, sealed: &[u8]) -> Result<Sync, Misbehaviour> {
+    pub fn open_request(&mut self, id: SessionId, counter: u64, sealed: &[u8]) -> Result<Resumption, Misbehaviour> {
         let session = self.live.get_mut(&id).ok_or(Misbehaviour::Forged)?;
         let plain =
             session.keys.open_message(counter, MessageKind::Request, sealed).map_err(|_| Misbehaviour::Forged)?;
         if !session.window.accept(counter) {
             return Err(Misbehaviour::Forged);
         }
-        decode(&plain)
+        session.decode(&plain)
     }
 
     /// Opens the answer to a request of ours.
     ///
     /// # Errors
     /// [`Misbehaviour`] if it does not open or is no sync message.
-    pub fn open_answer(&self, id: SessionId, counter: u64, sealed: &[u8]) -> Result<Sync, Misbehaviour> {
+    pub fn open_answer(&self, id: SessionId, counter: u64, sealed: &[u8]) -> Result<Resumption, Misbehaviour> {
         let session = self.live.get(&id).ok_or(Misbehaviour::Forged)?;
         let plain =
             session.keys.open_message(counter, MessageKind::Answer, sealed).map_err(|_| Misbehaviour::Forged)?;
-        decode(&plain)
+        session.decode(&plain)
+    }
+
+    /// The other side said where its log goes on: the session carries all that any other does, and is the only one.
+    pub fn resumed(&mut self, id: SessionId, own_began: bool) {
+        let Some(session) = self.live.get_mut(&id) else { return };
+        session.resuming = false;
+        if own_began {
+            session.have = 0;
+            session.sent = 0;
+            session.told = false;
+        }
+        let relationship = session.relationship;
+        self.hellos.retain(|_, hello| hello.relationship != relationship);
+        let others = self.live.iter().filter(|(other, session)| **other != id && session.relationship == relationship);
+        for other in others.map(|(id, _)| *id).collect::<Vec<_>>() {
+            self.remove(other);
+        }
+        self.newest.insert(relationship, id);
     }
 
     /// Puts a message together from what is durable: heads, how far we have theirs, and what they lack.
@@ -396,10 +423,14 @@ impl Sessions {
         let Some(relationship) = Relationship::find(tx, session.relationship)? else { return Ok(None) };
         let own = log::own(tx, &relationship)?;
         let their = log::theirs(tx, &relationship)?;
+        let restore = session.generation == RESTORE_GENERATION;
+        let incarnation = if restore { Incarnation::of(tx, &relationship)? } else { None };
+        let waits = incarnation.as_ref().is_some_and(Incarnation::waits);
         let mut entries = Vec::new();
         let mut bytes = 0;
         let mut sequence = session.have.max(session.sent) + 1;
-        while sequence < own.next && entries.len() < ENTRIES_PER_SYNC_MAX {
+        let silent = session.resuming && !waits;
+        while !silent && sequence < own.next && entries.len() < ENTRIES_PER_SYNC_MAX {
             let Some(mut entry) = log::wire_entry(tx, own.log, sequence)? else { break };
             // What was to be handed over before is not, now: the entry still says that it was.
             if !entry.payload.is_empty()
@@ -417,13 +448,25 @@ impl Sessions {
         session.sent = session.sent.max(sequence - 1);
         let reliable = relationship.state == PeerState::Paired;
         let until = if reliable { tx.wall().after(LEASE_MAX) } else { tx.wall() };
-        let sync = Sync {
+        let mut sync = Sync {
             heads: vec![log::sign_head(tx, &relationship, until)?],
             have: vec![Acknowledged { log: their.log, sequence: their.next - 1, hash: their.last }],
             entries,
         };
         session.renewed = tx.now.running;
-        let plain = allod_crypto::Zeroizing::new(sync.encode());
+        let plain = if restore {
+            if waits {
+                // How far we had a log that ended says nothing.
+                sync.have.clear();
+            } else if session.resuming {
+                sync = Sync::nothing();
+            }
+            let offer = incarnation.and_then(|incarnation| incarnation.offer(own.log));
+            Resumption { offer: offer.filter(|_| waits || !session.resuming), sync }.encode()
+        } else {
+            sync.encode()
+        };
+        let plain = allod_crypto::Zeroizing::new(plain);
         debug_assert!(plain.len() <= MESSAGE_MAX_BYTES, "a sync message of {} bytes", plain.len());
         let message = match answers {
             Some(counter) => {
@@ -535,7 +578,14 @@ impl TakenHello {
     }
 }
 
-fn decode(plain: &[u8]) -> Result<Sync, Misbehaviour> {
-    let sync = Sync::decode(plain).map_err(|_| Misbehaviour::Malformed)?;
-    if sync.is_within_limits() { Ok(sync) } else { Err(Misbehaviour::Malformed) }
+impl Session {
+    fn decode(&self, plain: &[u8]) -> Result<Resumption, Misbehaviour> {
+        let said = if self.generation == RESTORE_GENERATION {
+            Resumption::decode(plain)
+        } else {
+            Sync::decode(plain).map(|sync| Resumption { offer: None, sync })
+        };
+        let said = said.map_err(|_| Misbehaviour::Malformed)?;
+        if said.sync.is_within_limits() { Ok(said) } else { Err(Misbehaviour::Malformed) }
+    }
 }

@@ -66,6 +66,8 @@ tables! {
     Relationships = b'P', Tight;
     /// The keys of gossip hints, apart from the relationships' own rows: all of them are read at each start.
     HintKeys = b'h', Tight;
+    /// What a relationship keeps of its beginnings: its first routes, the logs that ended, and where a new one begins.
+    Incarnations = b'i', Tight;
     /// Petname to relationship.
     Petnames = b'Y', Tight;
     /// Route to relationship.
@@ -247,6 +249,11 @@ impl Key {
     #[must_use]
     pub fn hint_key(id: RelationshipId) -> Self {
         Self::of(Table::HintKeys, &[id.as_bytes()])
+    }
+
+    #[must_use]
+    pub fn incarnation(id: RelationshipId) -> Self {
+        Self::of(Table::Incarnations, &[id.as_bytes()])
     }
 
     #[must_use]

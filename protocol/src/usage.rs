@@ -132,7 +132,8 @@ pub fn report(tx: &mut Tx<'_>, relationship: &Relationship) -> Result<(), StoreF
         return Ok(());
     }
     let sequence = log::append(tx, relationship, &Body::Used(Used { lines: lines.clone() }), None)?;
-    keep(tx, relationship, relationship.my_log, sequence, Direction::Held, tx.wall(), lines);
+    let log = log::own(tx, relationship)?.log;
+    keep(tx, relationship, log, sequence, Direction::Held, tx.wall(), lines);
     Ok(())
 }
 
@@ -167,7 +168,8 @@ pub fn reported(tx: &mut Tx<'_>, relationship: &Relationship, order: &Authorized
         tell(tx, relationship, "used", Some(&grant), order.at());
         lines.push(line.clone());
     }
-    keep(tx, relationship, relationship.their_log, order.sequence(), Direction::Given, order.at(), lines);
+    let log = log::theirs(tx, relationship)?.log;
+    keep(tx, relationship, log, order.sequence(), Direction::Given, order.at(), lines);
     Ok(())
 }
 

@@ -8,7 +8,8 @@ use allod_crypto::sha256;
 
 use crate::{
     command::{
-        AskView, Direction, EntryView, FieldView, GrantView, Listing, LogQuery, Page, PeerState, PeerView, VerifiedView,
+        AskView, Direction, EntryView, FieldView, GrantState, GrantView, Listing, LogQuery, Page, PeerState, PeerView,
+        VerifiedView,
     },
     contact::Contacts,
     delivery,
@@ -18,6 +19,7 @@ use crate::{
     path::{FieldPath, Selector},
     record,
     relationship::Relationship,
+    restore,
     session::Sessions,
     store::StoreFault,
     table::{EntryPart, Key, Table},
@@ -32,6 +34,7 @@ use crate::{
 /// The message ids of all lines that views hold, each with its facts: what the catalogues must cover.
 pub const LINES: &[(&str, &[&str])] = &[
     ("log-paired", &["name"]),
+    ("log-resumed", &[]),
     ("log-profile", &["name"]),
     ("log-asked", &["selectors", "purpose"]),
     ("log-declined", &["ask"]),
@@ -122,6 +125,8 @@ struct Peers<'a, 'tx> {
 #[derive(Clone)]
 struct PeerFacts {
     petname: String,
+    /// What we lend it waits for our person.
+    suspended: bool,
     their_heard: Option<(Timestamp, Timestamp)>,
 }
 
@@ -138,7 +143,8 @@ impl<'a, 'tx> Peers<'a, 'tx> {
             Some(relationship) => {
                 let their = log::theirs(self.tx, &relationship)?;
                 let their_heard = their.head.map(|head| (head.at, head.until));
-                Some(PeerFacts { petname: relationship.petname, their_heard })
+                let suspended = relationship.state == PeerState::Restored;
+                Some(PeerFacts { petname: relationship.petname, suspended, their_heard })
             }
             None => None,
         };
@@ -153,7 +159,12 @@ impl<'a, 'tx> Peers<'a, 'tx> {
             Direction::Held => facts.their_heard,
             Direction::Given => self.given_heard(grant)?,
         };
-        Ok(Some(grant.view(&facts.petname, self.tx.wall(), heard)))
+        let mut view = grant.view(&facts.petname, self.tx.wall(), heard);
+        if facts.suspended && grant.direction == Direction::Given && view.state == GrantState::Active {
+            view.state = GrantState::Suspended;
+            view.lease_until = None;
+        }
+        Ok(Some(view))
     }
 
     /// When the peer last had a head of ours: at the latest when we last heard from it.
@@ -267,7 +278,7 @@ pub fn entries(tx: &Tx<'_>, query: &LogQuery) -> Result<Listing<EntryView>, Stop
     };
     let mut views = Vec::new();
     for relationship in &relationships {
-        for (log, direction) in [(relationship.my_log, "sent"), (relationship.their_log, "received")] {
+        for (log, direction) in restore::logs(tx, relationship)? {
             views.extend(log_entries(tx, relationship, log, direction, |at, _| {
                 query.since.is_none_or(|since| at >= since)
             })?);
@@ -300,7 +311,7 @@ fn log_entries(
 /// [`StoreFault`].
 pub fn entries_of(tx: &Tx<'_>, relationship: &Relationship, grant: &Grant) -> Result<Vec<EntryView>, StoreFault> {
     let mut views = Vec::new();
-    for (log, direction) in [(relationship.my_log, "sent"), (relationship.their_log, "received")] {
+    for (log, direction) in restore::logs(tx, relationship)? {
         views.extend(log_entries(tx, relationship, log, direction, |_, body| concerns(body, grant.id))?);
     }
     views.sort_by_key(|view| view.at);
@@ -325,6 +336,7 @@ fn concerns(body: &Body, grant: GrantId) -> bool {
         | Body::Rekey(_)
         | Body::Closed(_)
         | Body::Unknown { .. } => false,
+        Body::Resumed(resumed) => resumed.given.iter().chain(&resumed.held).any(|stated| stated.grant == grant),
     }
 }
 
@@ -436,6 +448,7 @@ fn entry(
         }
         Body::Rekey(_) => "log-rekey",
         Body::Closed(_) => "log-closed",
+        Body::Resumed(_) => "log-resumed",
         Body::Unknown { kind, .. } => {
             facts.push(("kind", kind.to_string()));
             "log-unknown"
@@ -468,10 +481,11 @@ pub fn verify(tx: &Tx<'_>, peer: Option<&str>) -> Result<VerifiedView, Stop> {
     for relationship in &relationships {
         let own = log::own(tx, relationship)?;
         let their = log::theirs(tx, relationship)?;
-        let sides = [
-            (own.log, own.next, own.last, relationship.my_key()),
-            (their.log, their.next, their.last, relationship.their_key()),
-        ];
+        let key = |sent| if sent { relationship.my_key() } else { relationship.their_key() };
+        let former = restore::former(tx, relationship)?;
+        let former = former.iter().map(|former| (former.log, former.next, former.last, key(former.sent)));
+        let sides =
+            former.chain([(own.log, own.next, own.last, key(true)), (their.log, their.next, their.last, key(false))]);
         for (log, next, last, key) in sides {
             let mut previous = [0; 32];
             for sequence in 1..next {

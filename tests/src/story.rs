@@ -19,6 +19,7 @@ use allod_protocol::{
 };
 
 use crate::{
+    disk::SimDisk,
     network::NodeId,
     node::Reach,
     world::{Came, World},
@@ -144,6 +145,22 @@ impl World {
     pub fn forget(&mut self, node: NodeId, other: NodeId) {
         let peer = self.name(other).to_owned();
         self.done(node, Command::Forget { peer });
+    }
+
+    /// Says after a restore that what is lent to a peer goes on. Returns the grants.
+    pub fn resume(&mut self, node: NodeId, other: NodeId) -> Vec<GrantView> {
+        let peer = self.name(other).to_owned();
+        match self.done(node, Command::Resume { peer }) {
+            Answer::Resumed(grants) => grants,
+            other => panic!("a list of grants, not {other:?}"),
+        }
+    }
+
+    /// Stops a node, and starts it as the backup has it.
+    pub fn put_back(&mut self, node: NodeId, backup: SimDisk) {
+        self.stop(node);
+        self.restore(node, backup);
+        self.start(node);
     }
 
     // Records.

@@ -17,12 +17,13 @@ use allod_protocol::{
     effect::Channel,
     engine::Engine,
     event::Event,
+    restore,
     store::StoreFault,
 };
 
 use crate::{
     dice::Dice,
-    disk::Mood,
+    disk::{Mood, SimDisk},
     evil::Strays,
     invariant::Seen,
     network::{Exchange, Network, NodeId, Process},
@@ -242,6 +243,30 @@ impl World {
         self.receive(id, Event::Listening { addresses });
         // As at the start of the daemon: the addresses are told before anything else comes in.
         self.run(id);
+    }
+
+    /// Puts a stopped node back from a backup, as the program does: what it held later is lost, and it begins anew with everyone.
+    ///
+    /// # Panics
+    /// If the backup does not hold together.
+    pub fn restore(&mut self, id: NodeId, backup: SimDisk) {
+        assert!(!self.runs(id), "a home in use is not put back");
+        self.note_fault("restore");
+        let now_us = self.now_us;
+        let node = &mut self.nodes[id.0];
+        self.trace.say(now_us, || format!("{} is put back from a backup", node.name));
+        node.disk = backup;
+        let (vault, now, kind) = (node.vault(), node.now(now_us), node.settings().kind);
+        let mut after = None;
+        loop {
+            let (writes, next) =
+                restore::begin(&node.disk, &vault, kind, now, &mut node.dice, after).expect("a backup holds together");
+            node.disk.commit(&writes).expect("the disk is whole");
+            after = next;
+            if after.is_none() {
+                break;
+            }
+        }
     }
 
     /// Starts a node some time from now.

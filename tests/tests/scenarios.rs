@@ -16,6 +16,7 @@ mod scenarios {
     mod promises;
     mod reading;
     mod removing;
+    mod restoring;
     mod revoking;
     mod sizes;
 }

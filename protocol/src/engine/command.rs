@@ -21,7 +21,9 @@ use crate::{
     purpose::Purpose,
     record::{self, Written},
     refusal::Refusal,
+    rekey,
     relationship::Relationship,
+    restore,
     tx::{Stop, Tx},
     usage, view,
     view::Missing,
@@ -89,6 +91,7 @@ impl Live {
             }
             Command::Sync { peer } => self.sync_now(tx, peer.as_deref())?,
             Command::Forget { peer } => return self.forget(tx, ticket, &peer),
+            Command::Resume { peer } => self.resume(tx, &peer)?,
             Command::Ask { lending, optional, reason, benefit } => {
                 let relationship = Relationship::paired(tx, &lending.peer)?;
                 let (ask, sequence) =
@@ -348,7 +351,7 @@ impl Live {
                     let greet = !self.sessions.is_live(peer) && !self.sessions.is_greeting(peer);
                     if let Some(link) = link.filter(|link| greet && self.links.contains(link)) {
                         let relationship = Relationship::load(tx, peer)?;
-                        self.hello(tx, &relationship, link);
+                        self.hello(tx, &relationship, link)?;
                     }
                 }
             }
@@ -384,6 +387,29 @@ impl Live {
         }
         self.dial(tx)?;
         Ok(Answer::Peers(peers))
+    }
+
+    /// After a restore our person says that what is lent to a peer goes on.
+    fn resume(&mut self, tx: &mut Tx<'_>, peer: &str) -> Result<Answer, Stop> {
+        let mut relationship = Relationship::named(tx, peer)?;
+        let peer = peer.to_owned();
+        if relationship.state != PeerState::Restored {
+            return Err(Refusal::NotSuspended { peer }.into());
+        }
+        if restore::waits(tx, &relationship)? {
+            return Err(Refusal::NotHeardYet { peer }.into());
+        }
+        let mut views = Vec::new();
+        for grant in restore::go_on(tx, &mut relationship)? {
+            views.extend(view::grant(tx, &grant)?);
+        }
+        if self.sessions.is_live(relationship.id) {
+            self.cut_all(tx, &relationship)?;
+            rekey::start_if_due(tx, &mut Relationship::load(tx, relationship.id)?)?;
+        }
+        self.plan_renewal(tx, &relationship)?;
+        tx.touch(relationship.id);
+        Ok(Answer::Resumed(views))
     }
 
     /// Ends a relationship: takes back all that we lent, drops all that we hold, and says so.

@@ -16,17 +16,18 @@ use crate::{
     refusal::Refusal,
     rekey,
     relationship::{Freeze, PeerRef, Relationship},
+    restore::{self, Taken},
     store::StoreFault,
     table::Key,
     tx::{Misbehaviour, Stop, Tx},
     usage,
     wire::{
         body::{Body, CellPlace, Paired, Profile, Purged, Read, Served, ServedOutcome, ServedPayload},
-        session::Sync,
+        session::{RESTORE_GENERATION, Resumption, Sync},
     },
 };
 
-use super::{Live, happened};
+use super::{Asking, Live, happened};
 
 /// What somebody on our side waits for. They are told at the end of a step, so that a message whose end is refused tells nobody anything.
 pub(super) enum Heard {
@@ -47,13 +48,37 @@ impl Live {
         if known.proved {
             return Ok(());
         }
-        let (id, link, generation) = (known.relationship, known.link, known.generation);
+        let (id, link, generation, resuming) = (known.relationship, known.link, known.generation, known.resuming);
         let was_live = self.sessions.is_live(id);
         // A pairing that nobody confirmed can have been erased since.
         let Some(mut relationship) = Relationship::find(tx, id)? else { return Ok(()) };
-        rekey::proved(tx, &mut relationship, generation);
         let own = log::own(tx, &relationship)?;
+        if resuming {
+            // Nothing is known of it but that it holds the first keys.
+            self.sessions.prove(session, own.acknowledged);
+            self.contacts.connected(id);
+            if let Some(session) = self.sessions.get_mut(session) {
+                session.wanted = true;
+            }
+            return Ok(());
+        }
+        rekey::proved(tx, &mut relationship, generation)?;
+        restore::arrived(tx, &relationship)?;
         self.sessions.prove(session, own.acknowledged);
+        self.is_there(tx, session, relationship, link, was_live)
+    }
+
+    /// A peer is there: it is told and handed what there is for it.
+    fn is_there(
+        &mut self,
+        tx: &mut Tx<'_>,
+        session: SessionId,
+        relationship: Relationship,
+        link: u64,
+        was_live: bool,
+    ) -> Result<(), Stop> {
+        let id = relationship.id;
+        let own = log::own(tx, &relationship)?;
         tx.effect(Effect::Protect { link });
         self.contacts.connected(id);
         log::heard(tx, &relationship)?;
@@ -63,7 +88,7 @@ impl Live {
         if !was_live {
             happened(tx, &relationship, "peer_online");
         }
-        if relationship.state == PeerState::Paired {
+        if matches!(relationship.state, PeerState::Paired | PeerState::Restored) {
             self.tell_profile(tx, Relationship::load(tx, id)?)?;
             usage::report(tx, &relationship)?;
             self.cut_all(tx, &relationship)?;
@@ -78,7 +103,7 @@ impl Live {
     }
 
     /// Everything that is due to a peer that is there.
-    fn cut_all(&mut self, tx: &mut Tx<'_>, relationship: &Relationship) -> Result<(), Stop> {
+    pub(super) fn cut_all(&mut self, tx: &mut Tx<'_>, relationship: &Relationship) -> Result<(), Stop> {
         for mut grant in Grant::live_with(tx, relationship.id)? {
             let follows = grant.direction == Direction::Given && grant.mode != Mode::Reference;
             if follows && grant.ended.is_none() && delivery::is_due(tx, &grant)? {
@@ -106,7 +131,8 @@ impl Live {
         let profile = self.profile(&relationship);
         let stale = relationship.told_profile.as_ref().is_some_and(|told| *told != profile);
         // Before the network is up there is nothing true to tell. A node that nobody can dial has its mailbox to tell.
-        if stale && relationship.state == PeerState::Paired && self.subscribed.is_some() {
+        let may = matches!(relationship.state, PeerState::Paired | PeerState::Restored);
+        if stale && may && self.subscribed.is_some() {
             log::append(tx, &relationship, &Body::Profile(profile.clone()), None)?;
             self.wait_for(tx, &relationship)?;
             relationship.told_profile = Some(profile);
@@ -135,6 +161,68 @@ impl Live {
             if other != id {
                 tx.touch(other);
             }
+        }
+    }
+
+    /// What the other side says. Under the keys of a restore nothing counts before one of the two said where its log goes on.
+    pub(super) fn said(
+        &mut self,
+        tx: &mut Tx<'_>,
+        session: SessionId,
+        said: Resumption,
+        asking: Asking,
+    ) -> Result<(), Stop> {
+        let Resumption { offer, sync } = said;
+        let Some(known) = self.sessions.get_mut(session) else { return Ok(()) };
+        if known.generation != RESTORE_GENERATION {
+            return self.sync(tx, session, sync);
+        }
+        let (id, link, resuming) = (known.relationship, known.link, known.resuming);
+        let Some(mut relationship) = Relationship::find(tx, id)? else { return Ok(()) };
+        let Some(offer) = offer else {
+            if !resuming {
+                self.sync(tx, session, sync)?;
+                return self.beginning_arrived(tx, id);
+            }
+            if !sync.is_nothing() {
+                return Err(Misbehaviour::Malformed.into());
+            }
+            let waits = restore::waits(tx, &relationship)?;
+            if asking == Asking::Us && !waits {
+                // Neither of us was put back: whatever it refused, it was not that.
+                self.contacts.refused(id, tx.now, &mut *tx.dice);
+                self.drop_session(tx, session)?;
+            }
+            return Ok(());
+        };
+        let before = log::own(tx, &relationship)?.log;
+        let taken = restore::offered(tx, &mut relationship, &offer)?;
+        let began = log::own(tx, &relationship)?.log != before;
+        if resuming {
+            self.sessions.resumed(session, began);
+        }
+        self.sync(tx, session, sync)?;
+        let Some(relationship) = Relationship::find(tx, id)? else { return Ok(()) };
+        if taken == Taken::New && (log::theirs(tx, &relationship)?.next == 1 || log::own(tx, &relationship)?.next == 1)
+        {
+            // Nothing can be said before both logs have their first entries.
+            return Err(Misbehaviour::Malformed.into());
+        }
+        self.beginning_arrived(tx, id)?;
+        if resuming {
+            self.hints.learn(&relationship, tx);
+            self.is_there(tx, session, relationship, link, false)?;
+        }
+        Ok(())
+    }
+
+    /// Where our log's chain began is forgotten once the other side has what comes first in it.
+    fn beginning_arrived(&mut self, tx: &mut Tx<'_>, id: RelationshipId) -> Result<(), Stop> {
+        match Relationship::find(tx, id)? {
+            Some(relationship) if log::own(tx, &relationship)?.acknowledged > 0 => {
+                Ok(restore::arrived(tx, &relationship)?)
+            }
+            _ => Ok(()),
         }
     }
 
@@ -280,6 +368,7 @@ impl Live {
                 Ok(())
             }
             Order::Closed(order) => self.closed_there(tx, relationship, order.at()),
+            Order::Resumed(order) => restore::resumed(tx, &mut relationship, &order),
             Order::Unknown => Ok(()),
         }
     }
@@ -354,7 +443,8 @@ impl Live {
             grant.reads = crate::grant::ReadCount { hour, served: 0, refused: 0 };
         }
         let lent = grant.lent(read.selector).filter(|lent| lent.taken_back.is_none()).cloned();
-        let allowed = grant.mode == Mode::Reference && grant.is_active(tx.wall()) && lent.is_some();
+        let lends = grant.is_active(tx.wall()) && relationship.state == PeerState::Paired;
+        let allowed = grant.mode == Mode::Reference && lends && lent.is_some();
         let mut payload = None;
         let outcome = if !allowed || grant.reads.served >= grant.reads_per_hour {
             grant.reads.refused += 1;
@@ -399,7 +489,7 @@ impl Live {
         });
         let sequence = log::append(tx, relationship, &body, payload.as_ref().map(|payload| payload.as_slice()))?;
         if payload.is_some() {
-            delivery::note_flight(tx, relationship, &mut grant, sequence);
+            delivery::note_flight(tx, relationship, &mut grant, sequence)?;
             grant.last_use = Some(tx.wall());
             // What the peer said that it used is in the sum too, and may be any number.
             grant.uses = grant.uses.saturating_add(1);

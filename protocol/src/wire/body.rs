@@ -14,8 +14,8 @@ use crate::{
     command::{Mode, NodeKind},
     id::{AskId, GrantId, LogId, Pseudonym, RouteId},
     limits::{
-        ADDRESS_MAX_BYTES, ADDRESSES_MAX, CELLS_PER_ENTRY_MAX, ENTRY_MAX_BYTES, PETNAME_MAX_BYTES, SELECTORS_MAX,
-        TEXT_MAX_BYTES,
+        ADDRESS_MAX_BYTES, ADDRESSES_MAX, CELLS_PER_ENTRY_MAX, ENTRY_MAX_BYTES, EPOCH_MAX, PETNAME_MAX_BYTES,
+        SELECTORS_MAX, STATED_ASKS_MAX, STATED_MAX, STATED_SELECTORS_MAX, TEXT_MAX_BYTES,
     },
     path::Selector,
     purpose::Purpose,
@@ -126,6 +126,8 @@ bodies! {
     Rekey(Rekey) = 18;
     /// This side ends the relationship.
     Closed(Closed) = 20;
+    /// After a restore: what the writer knows to go on. The first entry of every log but a side's first.
+    Resumed(Resumed) = 21;
 }
 
 /// What a node says of itself.
@@ -316,6 +318,27 @@ pub enum RekeyStep {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Closed {}
 
+/// What goes on after a restore, as its writer knows it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Resumed {
+    /// What it lends.
+    pub given: Vec<Stated>,
+    /// What is lent to it.
+    pub held: Vec<Stated>,
+    /// Its own asks that are open.
+    pub asked: Vec<AskId>,
+    /// Asks of the other side that are open, or that a grant which goes on has answered.
+    pub asked_of: Vec<AskId>,
+}
+
+/// One grant that goes on.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Stated {
+    pub grant: GrantId,
+    /// Its selectors that are not taken back, each with the newest epoch of its key that the writer knows.
+    pub live: Vec<(u16, u32)>,
+}
+
 /// Field keys, as a payload. Their places stand in the body.
 #[derive(Serialize, Deserialize)]
 pub struct KeysPayload {
@@ -462,6 +485,22 @@ impl WithinLimits for Rekey {
             RekeyStep::Finish { ciphertext } => is_ciphertext(ciphertext),
             RekeyStep::Done => true,
         }
+    }
+}
+
+impl WithinLimits for Resumed {
+    fn is_within_limits(&self) -> bool {
+        let fits = |stated: &[Stated]| {
+            let lives = |one: &Stated| {
+                (1..=SELECTORS_MAX).contains(&one.live.len()) && one.live.iter().all(|(_, epoch)| *epoch <= EPOCH_MAX)
+            };
+            let places: usize = stated.iter().map(|one| one.live.len()).sum();
+            stated.len() <= STATED_MAX && places <= STATED_SELECTORS_MAX && stated.iter().all(lives)
+        };
+        fits(&self.given)
+            && fits(&self.held)
+            && self.asked.len() <= STATED_ASKS_MAX
+            && self.asked_of.len() <= STATED_ASKS_MAX
     }
 }
 

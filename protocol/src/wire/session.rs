@@ -1,11 +1,12 @@
 //! `/allod/session/1`: one handshake, then sealed messages.
 
 use serde::{Deserialize, Serialize};
+use zeroize::Zeroize;
 
 use crate::{
     codec::Coded,
     effect::SessionId,
-    id::RouteId,
+    id::{LogId, RouteId},
     limits::{ENTRIES_PER_SYNC_MAX, MESSAGE_MAX_BYTES},
     wire::{
         body::Acknowledged,
@@ -67,7 +68,52 @@ impl Coded for Sync {
     const MAX_BYTES: usize = MESSAGE_MAX_BYTES;
 }
 
+/// A side's new log, told before anything of it can be read: where its chain begins.
+#[derive(Serialize, Deserialize)]
+pub struct Offer {
+    pub log: LogId,
+    pub chain: [u8; 32],
+}
+
+impl Drop for Offer {
+    fn drop(&mut self) {
+        self.chain.zeroize();
+    }
+}
+
+impl std::fmt::Debug for Offer {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Offer({})", self.log)
+    }
+}
+
+/// What is said in a session after a restore, in the place of [`Sync`].
+#[derive(Debug, Serialize, Deserialize)]
+pub struct Resumption {
+    pub offer: Option<Offer>,
+    pub sync: Sync,
+}
+
+impl Coded for Resumption {
+    const MAX_BYTES: usize = MESSAGE_MAX_BYTES;
+}
+
+/// The generation that a hello names under the keys of a restore.
+pub const RESTORE_GENERATION: u32 = u32::MAX;
+
 impl Sync {
+    /// A message that says nothing.
+    #[must_use]
+    pub fn nothing() -> Self {
+        Self { heads: Vec::new(), have: Vec::new(), entries: Vec::new() }
+    }
+
+    /// Whether it says nothing.
+    #[must_use]
+    pub fn is_nothing(&self) -> bool {
+        self.heads.is_empty() && self.have.is_empty() && self.entries.is_empty()
+    }
+
     /// Whether it is within what a message may hold.
     #[must_use]
     pub fn is_within_limits(&self) -> bool {

@@ -6,6 +6,7 @@ use allod_protocol::{
     codec::Coded,
     effect::SessionId,
     relationship::Side,
+    restore,
     session::Sessions,
     wire::{
         body::Acknowledged,
@@ -71,7 +72,8 @@ fn asked(home: &mut Home, generation: u32, noise: &[u8]) -> (Sessions, Option<Ve
     let mut sessions = Sessions::default();
     let answer = home
         .step(NOW, &mut Dice::named("welcome"), |tx| {
-            Ok(sessions.answer_hello(tx, &relationship, LINK, session_id(), generation, noise))
+            let keys = restore::keys_to_answer(tx, &relationship, generation)?;
+            Ok(keys.and_then(|keys| sessions.answer_hello(tx, &relationship, LINK, session_id(), &keys, noise)))
         })
         .unwrap();
     (sessions, answer)
@@ -126,7 +128,7 @@ fn lender_asks(log: &Log) -> Value {
         sealed: sealed(&keys, 0, &asks.encode(), "request"),
     };
     let SessionRequest::Sealed { sealed, .. } = &request else { panic!("a request") };
-    assert_eq!(sessions.open_request(session_id(), 0, sealed), Ok(asks.clone()));
+    assert_eq!(sessions.open_request(session_id(), 0, sealed).unwrap().sync, asks);
 
     // What the holder answers: its own empty log, and how far it has the lender's.
     crate::log::take(&mut home, NOW, &log.entries[3]).unwrap();
@@ -156,8 +158,11 @@ fn holder_asks() -> Value {
     let relationship = home.relationship();
     let mut sessions = Sessions::default();
     let drawn = [dice("hello of the holder").as_slice(), &bytes16("session of the holder")].concat();
-    let hello =
-        home.step(NOW, &mut Dice::given(&drawn), |tx| Ok(sessions.hello(tx, &relationship, LINK, 9))).unwrap().unwrap();
+    let keys = relationship.speaking();
+    let hello = home
+        .step(NOW, &mut Dice::given(&drawn), |tx| Ok(sessions.hello(tx, &relationship, keys, LINK, 9)))
+        .unwrap()
+        .unwrap();
     let Ok(SessionRequest::Hello { noise, session, route, generation: 0 }) = SessionRequest::decode(&hello) else {
         panic!("no hello")
     };
@@ -223,7 +228,8 @@ fn refused_hellos() -> Vec<Value> {
     let (mut sessions, first) = asked(&mut home, 0, &good);
     assert!(first.is_some());
     let again = home.step(NOW, &mut Dice::named("welcome"), |tx| {
-        Ok(sessions.answer_hello(tx, &relationship, LINK, session_id(), 0, &good))
+        let keys = relationship.speaking();
+        Ok(sessions.answer_hello(tx, &relationship, LINK, session_id(), keys, &good))
     });
     assert_eq!(again.unwrap(), None);
     shown
