@@ -125,7 +125,7 @@ pub fn create(tx: &mut Tx<'_>, relationship: &Relationship, mine: StoredKey, the
 
 /// Our log begins anew, under an id of its own: what stands in the one before stays, and nothing is added to it. Returns where its chain
 /// begins.
-pub(crate) fn begin_own(tx: &mut Tx<'_>, relationship: &Relationship) -> StoredKey {
+pub fn begin_own(tx: &mut Tx<'_>, relationship: &Relationship) -> StoredKey {
     let log = LogId::random(&mut *tx.dice);
     let chain = StoredKey::keep(&SecretKey::random(&mut *tx.dice));
     tx.put(&Key::log_id(log), &PeerRef(relationship.id));

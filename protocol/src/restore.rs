@@ -16,7 +16,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     ask::Ask,
     codec::Coded,
-    command::{AskState, Direction, Happening, Mode, NodeKind, PeerState},
+    command::{AskState, Direction, Happening, Mode, NodeKind, PeerState, Purge},
     delivery,
     door::Authorized,
     grant::{FieldKeyRow, Grant, destroy_keys, sealed_keys, send_keys, take_back},
@@ -81,7 +81,7 @@ impl Incarnation {
     ///
     /// # Errors
     /// [`StoreFault`].
-    pub(crate) fn of(tx: &Tx<'_>, relationship: &Relationship) -> Result<Option<Self>, StoreFault> {
+    pub fn of(tx: &Tx<'_>, relationship: &Relationship) -> Result<Option<Self>, StoreFault> {
         if let Some(row) = tx.get(&Key::incarnation(relationship.id))? {
             return Ok(Some(row));
         }
@@ -101,7 +101,8 @@ impl Incarnation {
     }
 
     /// Our log's beginning, as long as the other side does not have it.
-    pub(crate) fn offer(&self, own: LogId) -> Option<Offer> {
+    #[must_use]
+    pub fn offer(&self, own: LogId) -> Option<Offer> {
         self.offer.as_ref().map(|chain| Offer { log: own, chain: *chain.bytes() })
     }
 
@@ -163,7 +164,7 @@ pub(crate) fn waits(tx: &Tx<'_>, relationship: &Relationship) -> Result<bool, St
 ///
 /// # Errors
 /// [`StoreFault`].
-pub(crate) fn keys_to_ask(tx: &Tx<'_>, relationship: &Relationship, refused: bool) -> Result<KeySet, StoreFault> {
+pub fn keys_to_ask(tx: &Tx<'_>, relationship: &Relationship, refused: bool) -> Result<KeySet, StoreFault> {
     let may = matches!(relationship.state, PeerState::Paired | PeerState::Restored | PeerState::Closed);
     let incarnation = Incarnation::of(tx, relationship)?.filter(|row| may && (row.waits || refused));
     Ok(incarnation.map_or_else(|| relationship.speaking().duplicate(), |row| row.keys(relationship)))
@@ -491,6 +492,7 @@ pub(crate) fn resumed(
         }
     }
     asks_go_on(tx, relationship, said, put_back)?;
+    confirm_purges(tx, relationship, said)?;
     if begins && relationship.state == PeerState::Closed {
         log::append(tx, relationship, &Body::Closed(Closed {}), None)?;
     }
@@ -583,6 +585,23 @@ fn lend_on(tx: &mut Tx<'_>, relationship: &Relationship, grant: &mut Grant) -> R
         delivery::due_from_the_start(tx, grant, place);
     }
     grant.save(tx);
+    Ok(())
+}
+
+/// What was taken back, and the other side does not hold by its own statement, is gone there: it may have said so in a log that was lost.
+fn confirm_purges(tx: &mut Tx<'_>, relationship: &Relationship, said: &Resumed) -> Result<(), StoreFault> {
+    for mut grant in Grant::with(tx, relationship.id)? {
+        if grant.direction != Direction::Given || grant.purge != Purge::Awaited {
+            continue;
+        }
+        let stated = said.held.iter().find(|stated| stated.grant == grant.id);
+        let held = |place: &u16| stated.is_some_and(|stated| stated.live.iter().any(|(other, _)| other == place));
+        let gone: Vec<u16> = (0..).take(grant.selectors.len()).filter(|place| !held(place)).collect();
+        let over = grant.ended.is_some();
+        let ended = |place: &u16| over || grant.lent(*place).is_some_and(|lent| lent.taken_back.is_some());
+        let gone: Vec<u16> = gone.into_iter().filter(ended).collect();
+        grant.purged(tx, &gone);
+    }
     Ok(())
 }
 

@@ -9,14 +9,16 @@ use allod_crypto::{CryptoRng, MessageKind, SessionInitiator, SessionKeys};
 use allod_protocol::{
     codec::Coded,
     effect::{Channel, SessionId},
+    id::LogId,
     log,
     relationship::Relationship,
+    restore::{self, Incarnation},
     store::StoreFault,
     tx::Tx,
     wire::{
         body::{Acknowledged, Body},
         header::{Head, SignedHead, WireEntry},
-        session::{PROTOCOL, SessionAnswer, SessionRequest, Sync},
+        session::{Offer, PROTOCOL, Resumption, SessionAnswer, SessionRequest, Sync},
     },
 };
 
@@ -36,6 +38,9 @@ pub struct Evil {
     keys: SessionKeys,
     counter: u64,
     dice: Dice,
+    /// It says hello as one that was put back, and what it offers then.
+    restored: bool,
+    pub offer: Option<(LogId, [u8; 32])>,
 }
 
 /// What came of a message.
@@ -65,6 +70,27 @@ impl Evil {
     /// # Panics
     /// If the two never met.
     pub fn greets(world: &mut World, node: NodeId, victim: NodeId) -> Option<Self> {
+        Self::calls(world, node, victim, false)
+    }
+
+    /// Stops a node, puts its home back as it stands, and says hello under the keys of a restore.
+    ///
+    /// # Panics
+    /// If the two never met.
+    pub fn comes_back(world: &mut World, node: NodeId, victim: NodeId) -> Option<Self> {
+        world.stop(node);
+        let backup = world.nodes[node.0].disk.clone();
+        world.restore(node, backup);
+        let mut evil = Self::calls(world, node, victim, true)?;
+        evil.offer = evil.read(world, |tx, relationship| {
+            let own = log::own(tx, relationship)?.log;
+            let offer = Incarnation::of(tx, relationship)?.and_then(|incarnation| incarnation.offer(own));
+            Ok(offer.map(|offer| (offer.log, offer.chain)))
+        });
+        Some(evil)
+    }
+
+    fn calls(world: &mut World, node: NodeId, victim: NodeId, restored: bool) -> Option<Self> {
         world.stop(node);
         world.nodes[node.0].disk.forgive();
         world.settle();
@@ -78,7 +104,7 @@ impl Evil {
         let petname = called(world, node, victim);
         let (initiator, hello) = world.inspect(node, |tx| {
             let relationship = Relationship::named(tx, &petname).expect("they are paired");
-            let keys = relationship.speaking();
+            let keys = restore::keys_to_ask(tx, &relationship, restored).expect("its own home reads");
             let mut prologue = PROTOCOL.to_vec();
             prologue.extend(keys.their_route.as_bytes());
             prologue.extend(keys.my_route.as_bytes());
@@ -101,13 +127,29 @@ impl Evil {
             return None;
         };
         let (keys, _) = initiator.finish(&noise).expect("the victim holds the other keys");
-        Some(Self { node, victim, link, session, keys, counter: 0, dice })
+        Some(Self { node, victim, link, session, keys, counter: 0, dice, restored, offer: None })
     }
 
     /// The link that it says hello over.
     #[must_use]
     pub fn link(&self) -> u64 {
         self.link
+    }
+
+    /// Begins another log for the victim, in which nothing stands yet.
+    ///
+    /// # Panics
+    /// If its own home does not read.
+    pub fn begins(&mut self, world: &mut World) {
+        let petname = called(world, self.node, self.victim);
+        let (vault, now) = (world.nodes[self.node.0].vault(), world.nodes[self.node.0].now(world.now_us));
+        let SimNode { disk, .. } = &world.nodes[self.node.0];
+        let mut tx = Tx::new(disk, &vault, &mut self.dice, now);
+        let relationship = Relationship::named(&tx, &petname).expect("they are paired");
+        let chain = log::begin_own(&mut tx, &relationship);
+        self.offer = Some((log::own(&tx, &relationship).expect("it was begun").log, *chain.bytes()));
+        let (batch, _) = tx.finish();
+        world.nodes[self.node.0].disk.commit(&batch).expect("its disk is honest");
     }
 
     /// Writes into the log that it keeps for the victim whatever it likes. Returns the entry's sequence.
@@ -204,7 +246,13 @@ impl Evil {
     pub fn sealed(&mut self, sync: &Sync) -> Vec<u8> {
         let counter = self.counter;
         self.counter += 1;
-        let sealed = self.keys.seal_message(counter, MessageKind::Request, &sync.encode(), &mut self.dice);
+        let plain = if self.restored {
+            let offer = self.offer.map(|(log, chain)| Offer { log, chain });
+            Resumption { offer, sync: sync.clone() }.encode()
+        } else {
+            sync.encode()
+        };
+        let sealed = self.keys.seal_message(counter, MessageKind::Request, &plain, &mut self.dice);
         SessionRequest::Sealed { session: self.session, counter, sealed }.encode()
     }
 
@@ -224,7 +272,12 @@ impl Evil {
             Ok(SessionAnswer::Sealed { sealed }) => {
                 let plain = self.keys.open_message(counter, MessageKind::Answer, &sealed);
                 let plain = plain.expect("the victim answers under the session's keys");
-                Met::Answer(Box::new(Sync::decode(&plain).expect("the victim is honest")))
+                let said = if self.restored {
+                    Resumption::decode(&plain).map(|said| said.sync)
+                } else {
+                    Sync::decode(&plain)
+                };
+                Met::Answer(Box::new(said.expect("the victim is honest")))
             }
             _ => Met::Unknown,
         }

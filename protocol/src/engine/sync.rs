@@ -197,6 +197,10 @@ impl Live {
         };
         let before = log::own(tx, &relationship)?.log;
         let taken = restore::offered(tx, &mut relationship, &offer)?;
+        if taken == Taken::New && !resuming {
+            // A log begins once in a session.
+            return Err(Misbehaviour::NotAllowed.into());
+        }
         let began = log::own(tx, &relationship)?.log != before;
         if resuming {
             self.sessions.resumed(session, began);

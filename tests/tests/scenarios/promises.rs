@@ -84,7 +84,7 @@ fn hands_over(tx: &mut Tx<'_>, to: &str, grant: &mut Grant) {
     let relationship = peer(tx, to);
     let body = Body::Keys(KeysChanged { grant: grant.id, keys: vec![(0, 0)] });
     let sequence = log::append(tx, &relationship, &body, Some(b"what was lent")).expect("the home is sound");
-    delivery::note_flight(tx, &relationship, grant, sequence);
+    delivery::note_flight(tx, &relationship, grant, sequence).unwrap();
 }
 
 #[test]
