@@ -27,6 +27,7 @@ use crate::{
     path::{FieldPath, Kind, RecordId, RecordPath, Selector},
     refusal::Refusal,
     relationship::{PeerRef, Relationship},
+    restore,
     secret::StoredKey,
     store::StoreFault,
     table::{Key, Table},
@@ -473,6 +474,10 @@ pub fn read(
     match relationship.state {
         PeerState::Frozen => return Err(Refusal::Forked { peer: peer.clone() }.into()),
         PeerState::Pending => return Err(Refusal::PeerPending { peer: peer.clone() }.into()),
+        // It may hold what was taken back, and said to be gone, before this home was put back.
+        PeerState::Restored if restore::waits(tx, relationship)? => {
+            return Err(Refusal::LentNotHeard { peer: peer.clone() }.into());
+        }
         PeerState::Paired | PeerState::Restored | PeerState::Closed => {}
     }
     let their = log::theirs(tx, relationship)?;
@@ -692,7 +697,12 @@ pub fn list(
         }
         view.at = view.at.max(at);
     };
-    if matches!(relationship.state, PeerState::Paired | PeerState::Restored) {
+    let readable = match relationship.state {
+        PeerState::Paired => true,
+        PeerState::Restored => !restore::waits(tx, relationship)?,
+        PeerState::Pending | PeerState::Frozen | PeerState::Closed => false,
+    };
+    if readable {
         for grant in Grant::live_with(tx, relationship.id)? {
             if grant.direction != Direction::Held {
                 continue;

@@ -255,6 +255,8 @@ refusals! {
     PeerRestored { peer: Text } = "peer-restored", Conflict;
     /// The same, and the peer was not heard since.
     NotHeardYet { peer: Text } = "not-heard-yet", Unreachable;
+    /// This home was put back, and what this peer lends may have been taken back since the backup was made.
+    LentNotHeard { peer: Text } = "lent-not-heard", LeaseOver;
     /// Nothing is suspended towards this peer.
     NotSuspended { peer: Text } = "not-suspended", Conflict;
     /// No such pairing or invitation.

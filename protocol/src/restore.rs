@@ -96,7 +96,8 @@ impl Incarnation {
     }
 
     /// Whether this side was put back and has not heard the other since.
-    pub(crate) fn waits(&self) -> bool {
+    #[must_use]
+    pub fn waits(&self) -> bool {
         self.waits
     }
 

@@ -577,6 +577,9 @@ fn check_entry(
 /// [`StoreFault`].
 pub fn count_paired(tx: &Tx<'_>) -> Result<u64, StoreFault> {
     let rows = tx.scan::<Relationship>(&Key::table(Table::Relationships), None, usize::MAX)?;
-    let paired = rows.iter().filter(|(_, row)| matches!(row.state, PeerState::Paired | PeerState::Frozen | PeerState::Restored)).count();
+    let paired = rows
+        .iter()
+        .filter(|(_, row)| matches!(row.state, PeerState::Paired | PeerState::Frozen | PeerState::Restored))
+        .count();
     Ok(u64::try_from(paired).unwrap_or(u64::MAX))
 }

@@ -381,7 +381,7 @@ impl Actors<'_> {
             return;
         }
         let name = self.world.name(reader);
-        let wrote = self.model.history(owner, path).iter().any(|version| version.text == text);
+        let wrote = self.model.ever_had(owner, path, text);
         assert!(wrote, "I5: {name} reads of {path} what its owner never wrote");
         let right_time = [reader, owner].iter().all(|node| self.model.had_the_right_time(*node));
         let lent =

@@ -272,11 +272,8 @@ impl Evil {
             Ok(SessionAnswer::Sealed { sealed }) => {
                 let plain = self.keys.open_message(counter, MessageKind::Answer, &sealed);
                 let plain = plain.expect("the victim answers under the session's keys");
-                let said = if self.restored {
-                    Resumption::decode(&plain).map(|said| said.sync)
-                } else {
-                    Sync::decode(&plain)
-                };
+                let said =
+                    if self.restored { Resumption::decode(&plain).map(|said| said.sync) } else { Sync::decode(&plain) };
                 Met::Answer(Box::new(said.expect("the victim is honest")))
             }
             _ => Met::Unknown,

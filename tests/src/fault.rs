@@ -28,6 +28,8 @@ pub struct Weather {
     pub evil: u32,
     /// A long job is cut off, whenever one is begun.
     pub cut_off: u32,
+    /// Some home is backed up, or put back from a backup as its person would do it.
+    pub backup: u32,
 }
 
 impl Weather {
@@ -43,13 +45,15 @@ impl Weather {
         rollback: 0,
         evil: 0,
         cut_off: 0,
+        backup: 0,
     };
 
-    /// The weather of a seed: calm, or with one kind of trouble, or with all of them.
+    /// The weather of a seed: calm, or with one kind of trouble, or with all of them. In one of five, homes are lost and put back.
     #[must_use]
     pub fn of(seed: u64) -> Self {
         let calm = Self::CALM;
-        match seed % 8 {
+        let backup = if seed % 5 == 4 { 60_000 } else { 0 };
+        let other = match seed % 8 {
             0 => calm,
             1 => Self { lines: Lines::ROUGH, ..calm },
             2 => Self { crash: 250_000, stop: 30_000, cut_off: 500_000, ..calm },
@@ -69,8 +73,10 @@ impl Weather {
                 rollback: 5_000,
                 evil: 40_000,
                 cut_off: 200_000,
+                ..calm
             },
-        }
+        };
+        Self { backup, ..other }
     }
 
     /// How long a node stays down, or a line cut.

@@ -10,6 +10,7 @@ use allod_protocol::{
     path::{FieldPath, Kind, RecordPath},
     record,
     relationship::Relationship,
+    restore::Incarnation,
     store::StoreFault,
     table::{EntryPart, Key, Table},
     time::Timestamp,
@@ -26,6 +27,8 @@ pub struct Known {
     /// What the peer calls itself: the name of its node in this world.
     pub calls_itself: String,
     pub state: PeerState,
+    /// It was put back, and has not heard the peer since.
+    pub waits: bool,
     /// Entries of ours that it has not acknowledged.
     pub queued: u64,
     /// Where the peer said that it can be dialled.
@@ -67,6 +70,7 @@ impl World {
                     petname: relationship.petname.clone(),
                     calls_itself: relationship.their_profile.name.clone(),
                     state: relationship.state,
+                    waits: intact(Incarnation::of(tx, &relationship)).is_some_and(|row| row.waits()),
                     addresses: relationship.their_profile.addresses.clone(),
                     queued: own.next - 1 - own.acknowledged,
                 }

@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 use allod_crypto::Vault;
 use allod_protocol::{
     command::{Direction, Mode},
-    id::{GrantId, Pseudonym, RelationshipId},
+    id::{GrantId, LogId, Pseudonym},
     log::{OwnLog, TheirLog},
     path::{FieldPath, RecordPath, Selector},
     table::{Key, Table},
@@ -19,19 +19,19 @@ use allod_protocol::{
 };
 
 use crate::{
-    model::{GrantFacts, Model},
+    model::{GrantFacts, Model, Version},
     network::NodeId,
     world::World,
 };
 
 /// How long after an acknowledged revocation or removal bytes that had left before can still arrive: a request's patience, twice.
-const UNDER_WAY_US: u64 = 60_000_000;
+pub const UNDER_WAY_US: u64 = 60_000_000;
 
 /// Something that a commit made true.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Seen {
-    Own { relationship: RelationshipId, next: u64 },
-    Their { relationship: RelationshipId, next: u64, head: Option<(u64, Timestamp)> },
+    Own { log: LogId, next: u64 },
+    Their { log: LogId, next: u64, head: Option<(u64, Timestamp)> },
     Cell { grant: GrantId, place: u16, record: Option<Pseudonym>, version: u64 },
 }
 
@@ -43,12 +43,12 @@ impl Seen {
         match Table::of(key)? {
             Table::OwnLogs => {
                 let own: OwnLog = unseal(vault, key, stored).ok()?;
-                Some(Self::Own { relationship: RelationshipId::from_bytes(sixteen(1)?), next: own.next })
+                Some(Self::Own { log: own.log, next: own.next })
             }
             Table::TheirLogs => {
                 let their: TheirLog = unseal(vault, key, stored).ok()?;
                 let head = their.head.map(|head| (head.sequence, head.at));
-                Some(Self::Their { relationship: RelationshipId::from_bytes(sixteen(1)?), next: their.next, head })
+                Some(Self::Their { log: their.log, next: their.next, head })
             }
             Table::Cells => {
                 let record = Pseudonym::from_bytes(sixteen(19)?);
@@ -67,8 +67,8 @@ impl Seen {
 /// How high heads stood.
 #[derive(Default)]
 pub struct Heights {
-    own: BTreeMap<(NodeId, RelationshipId), u64>,
-    their: BTreeMap<(NodeId, RelationshipId), (u64, u64, Timestamp)>,
+    own: BTreeMap<(NodeId, LogId), u64>,
+    their: BTreeMap<(NodeId, LogId), (u64, u64, Timestamp)>,
 }
 
 impl Heights {
@@ -87,13 +87,13 @@ pub fn check_commits(world: &mut World, model: &mut Model) {
     let Some(seen) = world.seen.as_mut().map(std::mem::take) else { return };
     for (at_us, node, what) in seen {
         match what {
-            Seen::Own { relationship, next } => {
-                let known = model.heights.own.entry((node, relationship)).or_default();
+            Seen::Own { log, next } => {
+                let known = model.heights.own.entry((node, log)).or_default();
                 assert!(next >= *known, "I4: our own log went back from {known} to {next}");
                 *known = next;
             }
-            Seen::Their { relationship, next, head } => {
-                let known = model.heights.their.entry((node, relationship)).or_default();
+            Seen::Their { log, next, head } => {
+                let known = model.heights.their.entry((node, log)).or_default();
                 let (sequence, at) = head.unwrap_or_default();
                 let backwards = next < known.0 || sequence < known.1 || at < known.2;
                 assert!(!backwards, "I4: a head at {} went from {known:?} to {next}, {head:?}", world.name(node));
@@ -131,36 +131,58 @@ fn check_cell(
     let Some(path) = path_of(world, model, &facts, place, record) else {
         panic!("I3: {name} holds a cell of {grant} for a record that its owner does not have");
     };
+    assert!(!model.is_suspended(world, &facts, at_us), "I1: {name} got a cell of {grant}, which is suspended");
     if path.field.is_id() {
         return;
     }
-    let history = model.history(facts.owner, &path);
-    let Some(found) = history.iter().find(|one| one.version == version) else {
-        panic!("I5: {name} holds version {version} of {path}, which its owner never wrote");
+    let (history, lost) = (model.history(facts.owner, &path), model.lost(facts.owner, &path));
+    // After a restore numbers are given again: what comes is what its owner has, or had.
+    let numbered = |versions: &[Version]| -> Vec<Version> {
+        versions.iter().filter(|one| one.version == version).cloned().collect()
     };
+    let (present, lost) = (numbered(history), numbered(lost));
+    if present.is_empty() && lost.is_empty() {
+        panic!("I5: {name} holds version {version} of {path}, which its owner never wrote");
+    }
+    let wrong: Vec<String> = present
+        .iter()
+        .map(|found| wrong_with(&facts, &path, place, at_us, found, history))
+        .chain(lost.iter().map(|found| wrong_with(&facts, &path, place, at_us, found, &[])))
+        .filter_map(Result::err)
+        .collect();
+    assert!(wrong.len() < present.len() + lost.len(), "{name}: {wrong:?}");
+}
+
+/// What is wrong with a version that somebody holds, if anything is.
+fn wrong_with(
+    facts: &GrantFacts,
+    path: &FieldPath,
+    place: u16,
+    at_us: u64,
+    found: &Version,
+    history: &[Version],
+) -> Result<(), String> {
+    let hold =
+        |holds: bool, what: &str| if holds { Ok(()) } else { Err(format!("I1: got {path} {what}, in {}", facts.id)) };
     if let Some(removed) = found.removed_us {
-        assert!(at_us <= removed + UNDER_WAY_US, "I1: {name} got {path} long after it was removed");
+        hold(at_us <= removed + UNDER_WAY_US, "long after it was removed")?;
     }
     let taken = facts.taken.get(usize::from(place)).copied().flatten();
     if let Some(taken) = taken {
-        assert!(found.begun_us <= taken.done_us, "I1: {name} got {path} at a version written after it was taken back");
-        assert!(at_us <= taken.done_us + UNDER_WAY_US, "I1: {name} got {path} long after it was taken back");
+        hold(found.begun_us <= taken.done_us, "at a version written after it was taken back")?;
+        hold(at_us <= taken.done_us + UNDER_WAY_US, "long after it was taken back")?;
     }
     if let Some(end) = facts.not_after {
         // What was there when it was lent may bear a later time, from before a clock was set back.
         let was_there = found.done_us <= facts.given.begun_us;
-        assert!(was_there || found.wall <= end, "I1: {name} got {path} at a version written after the end of {grant}");
+        hold(was_there || found.wall <= end, "at a version written after the end of the grant")?;
     }
     if facts.mode == Mode::Once {
-        assert!(found.begun_us <= facts.given.done_us, "I1: {name} got a later version of {path}, lent once");
-        let newer = history.iter().any(|one| one.version > version && one.done_us < facts.given.begun_us);
-        let known: Vec<_> = history.iter().map(|one| (one.version, one.begun_us, one.done_us)).collect();
-        assert!(
-            !newer,
-            "I1: {name} got version {version} of {path} in {grant}, earlier than that of the moment of lending ({} to {}): {known:?}",
-            facts.given.begun_us, facts.given.done_us
-        );
+        hold(found.begun_us <= facts.given.done_us, "at a later version, lent once")?;
+        let newer = history.iter().any(|one| one.version > found.version && one.done_us < facts.given.begun_us);
+        hold(!newer, "at a version earlier than that of the moment of lending")?;
     }
+    Ok(())
 }
 
 /// Which field of its owner a cell is of.
@@ -202,7 +224,7 @@ pub fn check_home(world: &World, model: &Model, node: NodeId) {
     let without = world.payloads_without_grant(node);
     assert!(without.is_empty(), "I1: {name} would send {without:?}");
     let stored = world.stored_grants(node, Direction::Given);
-    for facts in model.grants.values().filter(|facts| facts.owner == node) {
+    for facts in model.grants.values().filter(|facts| facts.owner == node && !facts.lost) {
         let Some(row) = stored.iter().find(|row| row.id == facts.id) else {
             panic!("I5: {name} lost the grant {}", facts.id);
         };

@@ -19,7 +19,7 @@ use crate::{
     fault::Weather,
     invariant::{check_commits, check_home},
     mischief::Mischief,
-    model::{Model, Span},
+    model::{Backup, Model, Span},
     network::{Lines, NodeId},
     node::Reach,
     world::World,
@@ -54,6 +54,7 @@ pub struct Life {
     /// The widest jump of a clock: what was signed then is true when its time has come.
     wrong_by_ms: u64,
     snapshots: BTreeMap<NodeId, SimDisk>,
+    backups: BTreeMap<NodeId, Vec<Backup>>,
     actions: u64,
 }
 
@@ -85,6 +86,7 @@ impl Life {
             villain: None,
             wrong_by_ms: 0,
             snapshots: BTreeMap::new(),
+            backups: BTreeMap::new(),
             actions: 0,
         }
     }
@@ -226,6 +228,47 @@ impl Life {
         if self.dice.happens(weather.evil) {
             self.turn_evil(victim);
         }
+        if weather.backup > 0 {
+            if self.dice.happens(weather.backup) {
+                self.back_up_or_restore(victim);
+            }
+            if self.dice.below(3) == 0 {
+                self.resume(victim);
+            }
+        }
+    }
+
+    /// A home is backed up, or lost and put back from one of its backups.
+    fn back_up_or_restore(&mut self, victim: NodeId) {
+        check_commits(&mut self.world, &mut self.model);
+        let backups = self.backups.entry(victim).or_default();
+        let Some(backup) = self.dice.pick(backups).cloned().filter(|_| self.dice.below(2) == 0) else {
+            let now = Span { begun_us: self.world.now_us, done_us: self.world.now_us };
+            self.model.look_at_grants(&self.world, victim, now);
+            let backup = self.model.backup(&self.world, victim);
+            self.backups.entry(victim).or_default().push(backup);
+            self.world.note_fault("backup");
+            return;
+        };
+        self.world.crash(victim);
+        check_commits(&mut self.world, &mut self.model);
+        self.world.restore(victim, backup.disk.clone());
+        self.model.restored(&self.world, victim, &backup);
+        self.world.start(victim);
+    }
+
+    /// A person says of each peer that what is lent to it goes on.
+    fn resume(&mut self, node: NodeId) {
+        if !self.world.runs(node) {
+            return;
+        }
+        check_commits(&mut self.world, &mut self.model);
+        for known in self.world.known_peers(node) {
+            if known.state == PeerState::Restored && self.world.runs(node) {
+                self.world.command(node, Command::Resume { peer: known.petname });
+                self.world.note_fault("what a restore suspended goes on");
+            }
+        }
     }
 
     fn play_back(&mut self, victim: NodeId) {
@@ -305,6 +348,12 @@ impl Life {
         }
         // What was signed ahead of time is taken in when its time has come.
         self.world.run_for(Duration::from_millis(self.wrong_by_ms) + Duration::from_secs(2_700));
+        if self.weather.backup > 0 {
+            for id in self.ids() {
+                self.resume(id);
+            }
+            self.world.run_for(Duration::from_secs(2_700));
+        }
         let span = Span { begun_us: self.world.now_us, done_us: self.world.now_us };
         for id in self.ids() {
             self.model.look_at_grants(&self.world, id, span);
@@ -368,21 +417,37 @@ impl Life {
     fn check_grant(&mut self, facts: &crate::model::GrantFacts) {
         let (owner, peer) = (self.world.name(facts.owner).to_owned(), self.world.name(facts.peer).to_owned());
         let given = self.world.stored_grants(facts.owner, Direction::Given);
-        let given = given.iter().find(|row| row.id == facts.id).expect("looked at in every home");
         let at_peer = self.world.petname(facts.peer, facts.owner);
-        let closed = self
-            .world
-            .known_peers(facts.owner)
-            .iter()
-            .any(|known| known.calls_itself == peer && known.state != PeerState::Paired);
-        if at_peer.is_none() || !self.find_each_other(facts.owner, facts.peer) {
+        let known = self.world.known_peers(facts.owner);
+        let known = known.iter().find(|known| known.calls_itself == peer);
+        let closed = known.is_some_and(|known| known.state != PeerState::Paired);
+        let waits = known.is_some_and(|known| known.waits);
+        let at_owner = self.world.petname(facts.owner, facts.peer);
+        if at_peer.is_none() || at_owner.is_none() || !self.find_each_other(facts.owner, facts.peer) {
             return;
         }
+        if waits {
+            // Who ended it has nothing more to say, and is not called if it cannot be dialled.
+            let there = self.world.known_peers(facts.peer);
+            let ended = there.iter().any(|known| known.calls_itself == owner && known.state == PeerState::Closed);
+            assert!(ended, "{owner} was put back and has not met {peer} since");
+            return;
+        }
+        let given = given.iter().find(|row| row.id == facts.id);
         for (place, selector) in facts.selectors.iter().enumerate() {
             let place = u16::try_from(place).expect("few");
             let cells = self.world.inspect(facts.peer, |tx| {
                 tx.scan_raw(&Key::cells_of(facts.id, place), None, usize::MAX).map_or(0, |rows| rows.len())
             });
+            let Some(given) = given else {
+                assert!(facts.lost, "looked at in every home");
+                assert_eq!(cells, 0, "{peer} kept {selector}, which {owner} had lent in a home that was lost");
+                continue;
+            };
+            if self.model.gone_for_good.contains(&(facts.id, place)) {
+                let gone = given.selectors[usize::from(place)].taken_back.is_some() || given.ended.is_some();
+                assert!(gone, "I2: {owner} was put back, and lends {selector} again, which {peer} had said is gone");
+            }
             let over = given.ended.is_some() || given.selectors[usize::from(place)].taken_back.is_some();
             if over {
                 let revoked = !matches!(given.ended, Some(Ended::Expired { .. }));
@@ -391,8 +456,7 @@ impl Life {
                 self.check_followed(facts.owner, facts.peer, selector, cells);
             }
         }
-        let revoked = matches!(given.ended, Some(Ended::Revoked { .. }));
-        if revoked {
+        if let Some(given) = given.filter(|given| matches!(given.ended, Some(Ended::Revoked { .. }))) {
             assert_eq!(given.purge, Purge::Confirmed, "{owner} never heard that {peer} purged {}", facts.id);
         }
     }

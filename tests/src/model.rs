@@ -6,14 +6,19 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use allod_protocol::{
-    command::{Direction, Mode},
+    command::{Direction, Mode, PeerState},
     id::GrantId,
     path::{FieldPath, Kind, RecordId, RecordPath, Selector},
     relationship::Relationship,
     time::Timestamp,
 };
 
-use crate::{invariant::Heights, network::NodeId, world::World};
+use crate::{
+    disk::SimDisk,
+    invariant::{Heights, UNDER_WAY_US},
+    network::NodeId,
+    world::World,
+};
 
 /// From when something was begun to when it was known to be done.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,6 +53,8 @@ pub struct Version {
 struct Field {
     versions: Vec<Version>,
     removed: bool,
+    /// Versions that its owner lost with a home: others may have got them, and their numbers are given again.
+    lost: Vec<Version>,
 }
 
 /// A grant as it was given, and which of its selectors were taken back.
@@ -62,6 +69,16 @@ pub struct GrantFacts {
     pub lease_us: Option<u64>,
     pub given: Span,
     pub taken: Vec<Option<Span>>,
+    /// Its owner lost it with a home.
+    pub lost: bool,
+}
+
+/// A node's home at some time, and what was to be expected of it then.
+#[derive(Clone)]
+pub struct Backup {
+    pub disk: SimDisk,
+    fields: BTreeMap<FieldPath, Field>,
+    grants: BTreeMap<GrantId, GrantFacts>,
 }
 
 /// Everything that should hold.
@@ -73,6 +90,10 @@ pub struct Model {
     /// Records by the pseudonym under which a peer sees them.
     pub pseudonyms: BTreeMap<(NodeId, String), RecordPath>,
     tampered: BTreeSet<NodeId>,
+    /// When a node was last put back from a backup.
+    pub restored_us: BTreeMap<NodeId, u64>,
+    /// Selectors whose end a peer had confirmed when their owner was put back to a time before: no restore brings them back.
+    pub gone_for_good: BTreeSet<(GrantId, u16)>,
     clock_set: BTreeSet<NodeId>,
 }
 
@@ -100,7 +121,81 @@ impl Model {
         !self.clock_set.contains(&node)
     }
 
-    /// All versions of a field that its owner ever wrote.
+    /// A node's home is backed up.
+    #[must_use]
+    pub fn backup(&self, world: &World, node: NodeId) -> Backup {
+        let fields = self.fields.iter().filter(|((owner, _), _)| *owner == node);
+        Backup {
+            disk: world.nodes[node.0].disk.clone(),
+            fields: fields.map(|((_, path), field)| (path.clone(), field.clone())).collect(),
+            grants: self
+                .grants
+                .iter()
+                .filter(|(_, facts)| facts.owner == node && !facts.lost)
+                .map(|(id, facts)| (*id, facts.clone()))
+                .collect(),
+        }
+    }
+
+    /// A node was put back from a backup: what it wrote, lent and took back since is lost to it.
+    pub fn restored(&mut self, world: &World, node: NodeId, backup: &Backup) {
+        self.heights.forget(node);
+        if self.is_tampered(node) {
+            return;
+        }
+        let now = Span { begun_us: world.now_us, done_us: world.now_us };
+        self.restored_us.insert(node, world.now_us);
+        for ((_, path), field) in self.fields.iter_mut().filter(|((owner, _), _)| *owner == node) {
+            let old = backup.fields.get(path).cloned().unwrap_or_default();
+            let same = |one: &Version| {
+                old.versions.iter().any(|other| (other.version, &other.text) == (one.version, &one.text))
+            };
+            let mut lost = std::mem::take(&mut field.lost);
+            lost.extend(field.versions.iter().filter(|one| !same(one)).cloned());
+            *field = Field { lost, ..old };
+        }
+        self.gone_for_good.retain(|(grant, _)| self.grants.get(grant).is_none_or(|facts| facts.peer != node));
+        for facts in self.grants.values_mut().filter(|facts| facts.owner == node) {
+            let old = backup.grants.get(&facts.id);
+            let there = world.stored_grants(facts.peer, Direction::Held).into_iter().find(|row| row.id == facts.id);
+            for (place, taken) in facts.taken.iter_mut().enumerate() {
+                let was = old.and_then(|old| old.taken[place]);
+                let ended = there.as_ref().is_some_and(|row| {
+                    row.ended.is_some() || row.selectors.get(place).is_some_and(|lent| lent.taken_back.is_some())
+                });
+                if old.is_some() && taken.is_some() && was.is_none() && ended && !self.tampered.contains(&facts.peer) {
+                    self.gone_for_good.insert((facts.id, u16::try_from(place).expect("selectors are few")));
+                }
+                *taken = if old.is_some() { was } else { taken.or(Some(now)) };
+            }
+            facts.lost = old.is_none();
+        }
+    }
+
+    /// Whether nothing may come from a node to a peer, because its person has not said since a restore that it goes on.
+    #[must_use]
+    pub fn is_suspended(&self, world: &World, facts: &GrantFacts, at_us: u64) -> bool {
+        let since = self.restored_us.get(&facts.owner).filter(|since| facts.given.done_us <= **since);
+        let Some(since) = since.filter(|since| at_us > **since + UNDER_WAY_US) else { return false };
+        let peer = world.name(facts.peer);
+        let known = world.known_peers(facts.owner);
+        known.iter().any(|known| known.calls_itself == peer && known.state == PeerState::Restored) && *since > 0
+    }
+
+    /// Every text that a field ever had.
+    #[must_use]
+    pub fn ever_had(&self, owner: NodeId, path: &FieldPath, text: &str) -> bool {
+        let field = self.fields.get(&(owner, path.clone()));
+        field.is_some_and(|field| field.versions.iter().chain(&field.lost).any(|version| version.text == text))
+    }
+
+    /// What was lost of a field with a home.
+    #[must_use]
+    pub fn lost(&self, owner: NodeId, path: &FieldPath) -> &[Version] {
+        self.fields.get(&(owner, path.clone())).map(|field| field.lost.as_slice()).unwrap_or_default()
+    }
+
+    /// All versions of a field that its owner wrote, as far as it still knows.
     #[must_use]
     pub fn history(&self, owner: NodeId, path: &FieldPath) -> &[Version] {
         self.fields.get(&(owner, path.clone())).map(|field| field.versions.as_slice()).unwrap_or_default()
@@ -191,6 +286,7 @@ impl Model {
                 lease_us: row.lease_ms.map(|lease| lease * 1_000),
                 given: span,
                 taken: vec![None; row.selectors.len()],
+                lost: false,
             });
             for (taken, lent) in facts.taken.iter_mut().zip(&row.selectors) {
                 if taken.is_none() && lent.taken_back.is_some() {

@@ -256,6 +256,7 @@ impl World {
         let node = &mut self.nodes[id.0];
         self.trace.say(now_us, || format!("{} is put back from a backup", node.name));
         node.disk = backup;
+        node.disk.forgive();
         let (vault, now, kind) = (node.vault(), node.now(now_us), node.settings().kind);
         let mut after = None;
         loop {

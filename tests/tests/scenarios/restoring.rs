@@ -188,6 +188,28 @@ fn a_holder_that_is_put_back_gets_all_that_is_lent_to_it_and_nothing_that_was_ta
 }
 
 #[test]
+fn what_is_lent_to_one_that_was_put_back_is_not_read_before_its_owner_was_heard() {
+    let mut world = World::seeded(4_012);
+    let (alice, shop) = world.paired("alice", "shop");
+    world.set(alice, "contact/me/city", "Paris");
+    let once = world.grant_on(alice, shop, ["contact/me/city"], Terms { mode: Mode::Once, ..Terms::default() });
+    world.settle();
+    let backup = backup(&world, shop);
+    world.revoke(alice, &once);
+    world.settle();
+    assert_eq!(world.grant_of(alice, &once).purge, Purge::Confirmed);
+    world.stop(alice);
+    world.put_back(shop, backup);
+    world.settle();
+    // What is said to be gone is gone.
+    assert_eq!(world.refused(shop, alice, "contact/me/city"), Code::LeaseOver);
+    assert!(world.listed(shop, alice, "contact").is_empty());
+    world.start(alice);
+    world.run_for(Duration::from_secs(800));
+    assert_eq!(world.refused(shop, alice, "contact/me/city"), Code::Revoked);
+}
+
+#[test]
 fn both_sides_can_be_put_back() {
     let (mut world, alice, shop, grant) = lent(4_005);
     let backups = [backup(&world, alice), backup(&world, shop)];
