@@ -289,13 +289,26 @@ fn chains_and_schedules_keep_to_their_vectors() {
     });
     let keys = RelationshipSecret::next(&rekey, for_inviter, for_scanner, b"all that both sides said").schedule();
     rekeyed.as_object_mut().unwrap().insert("schedule".into(), schedule(&keys));
+
+    let psk = key(b"restore psk");
+    let chain = |name: &[u8]| sha256(&[b"vector ", name]);
+    let (inviter, scanner) = (chain(b"chain of the inviter"), chain(b"chain of the scanner"));
+    let logs = [[0x24; 16], [0x25; 16]];
+    let first = |bytes| ChainValue::from_bytes(bytes);
+    let keys =
+        RelationshipSecret::resumed(&psk, &first(inviter), &first(scanner), &logs.concat()).schedule();
+    let resumed = json!({
+        "restore_psk": hex(psk.expose()), "inviter": { "log_id": hex(&logs[0]), "chain": hex(&inviter) },
+        "scanner": { "log_id": hex(&logs[1]), "chain": hex(&scanner) }, "schedule": schedule(&keys),
+    });
     check(
         "chain.json",
         json!({
-            "about": "Three steps of one log's chain, two that must lead elsewhere, and the keys of a generation after a rekey.",
+            "about": "Three steps of one log's chain, two that must lead elsewhere, and the keys of a generation after a rekey and after a restore.",
             "steps": steps,
             "differs": differs,
             "rekey": rekeyed,
+            "resumed": resumed,
         }),
     );
 }

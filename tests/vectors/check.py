@@ -16,7 +16,7 @@ import traceback
 sys.dont_write_bytecode = True
 
 import pairing
-from codec import (BODIES, CAPS, CELL_CONTENT, PAIR_ANSWER, PAIR_REQUEST, PROFILE, SELECTOR, SESSION_ANSWER, SESSION_REQUEST,
+from codec import (BODIES, CAPS, CELL_CONTENT, PAIR_ANSWER, PAIR_REQUEST, PROFILE, RESUMPTION, SELECTOR, SESSION_ANSWER, SESSION_REQUEST,
                    SYNC, WIRE_BODY, Reader, decode, encode, is_canonical, raw, read_body, selector_text)
 from holder import (CROCKFORD, GRANT_KIND, SERVED, Holder, Window, answer_hello, cell_aad, entry_aad, head_layout, header_hash, hint_tag,
                     open_cell, pseudonym, record_key, shown_pseudonym, take_request, takes_hint)
@@ -105,6 +105,11 @@ def crypto_chain(check, file, _):
     part = {name: un(value) for name, value in file["rekey"].items() if name != "schedule"}
     rs = hkdf(part["rekey_key"], part["for_inviter"] + part["for_scanner"], b"allod/rs-next/1" + sha256(part["context"]))
     check.same("schedule", {name: key.hex() for name, key in schedule(rs).items()}, file["rekey"]["schedule"])
+    part = file["resumed"]
+    sides = [part["inviter"], part["scanner"]]
+    chains, logs = (b"".join(un(side[name]) for side in sides) for name in ("chain", "log_id"))
+    rs = hkdf(un(part["restore_psk"]), chains, b"allod/rs-resumed/1" + logs)
+    check.same("resumed", {name: key.hex() for name, key in schedule(rs).items()}, part["schedule"])
 
 
 def crypto_invitation(check, file, _):
@@ -457,18 +462,18 @@ def protocol_heads(check, file, _):
         check.same(case["name"], holder.may_read(case["now"], grant), case["outcome"])
 
 
-def _session(check, file, part, asks, asked, role):
+def _session(check, file, part, asks, asked, role, generation=0, psk="session_psk"):
     """One session from both sides' secrets: keys of the two directions and the handshake hash."""
     between = file["relationship"]
     mine, theirs = between[asks], between[asked]
-    prologue = b"/allod/session/1" + un(theirs["route"]) + un(mine["route"]) + bytes([role]) + u32(0)
+    prologue = b"/allod/session/1" + un(theirs["route"]) + un(mine["route"]) + bytes([role]) + u32(generation)
     check.same("prologue", prologue, part["prologue"])
-    psk, scalars = un(between["session_psk"]), [un(side["agreement_scalar"]) for side in (mine, theirs)]
+    psk, scalars = un(between[psk]), [un(side["agreement_scalar"]) for side in (mine, theirs)]
     sides = [Noise("KKpsk0", turn, prologue, psk, scalars[turn], ephemeral(un(part[f"{dice}_dice"]), scalars[turn]),
                    x25519(scalars[1 - turn])) for turn, dice in enumerate(("hello", "welcome"))]
     hello = decode(SESSION_REQUEST, un(part["hello"]))
     first = sides[0].write(b"")
-    made = {"Hello": {"route": theirs["route"], "generation": 0, "session": hello["Hello"]["session"].hex(), "noise": first.hex()}}
+    made = {"Hello": {"route": theirs["route"], "generation": generation, "session": hello["Hello"]["session"].hex(), "noise": first.hex()}}
     check.same("hello", encode(SESSION_REQUEST, made), part["hello"])
     check.same("hello", (len(first), sides[1].read(first)), (48, b""))
     second = sides[1].write(b"")
@@ -497,6 +502,12 @@ def protocol_session(check, file, _):
         for head in said["heads"]:
             key, layout = un(file["relationship"][side]["verify_key"]), head_layout(head["head"])
             check.same("head", verifies(key, b"allod/head/1", layout, raw(head["signature"])), True)
+
+    part = file["lender_was_put_back"]
+    (mine, _), h_restored, session = _session(check, file, part, "lender", "holder", 1, 0xFFFFFFFF, "restore_psk")
+    sealed = _said(mine, h_restored, 1, 0, encode(RESUMPTION, part["request_resumption"]), vector_dice("request"))
+    made = encode(SESSION_REQUEST, {"Sealed": {"session": session, "counter": 0, "sealed": sealed}})
+    check.same("request", made, part["request"])
 
     for case in file["refused_hellos"]:
         check.refused(case["name"], case["refusal"], _hello, file, case["generation"], un(case["noise"]))

@@ -288,8 +288,11 @@ SERVED_PAYLOAD = Struct(key=HASH, cell=OPEN)
 CELL_CONTENT = Struct(at_s=U64, value=VALUE)
 GRANTED = Struct(grant=ID, ask=Maybe(ID), selectors=Many(SELECTOR), purpose=STRING, mode=MODE, not_before=U64,
                  not_after=Maybe(U64), lease_ms=Maybe(U64), reads_per_hour=U32, agreement=HASH)
+STATED = Many(Struct(grant=ID, live=Many(Tuple(U16, U32))))
+RESUMPTION = Struct(offer=Maybe(Struct(log=ID, chain=HASH)), sync=SYNC)
 MIB = 1 << 20
 CAPS = {"PairRequest": (PAIR_REQUEST, 16_384), "PairAnswer": (PAIR_ANSWER, 16_384), "Sync": (SYNC, MIB),
+        "Resumption": (RESUMPTION, MIB),
         "SessionRequest": (SESSION_REQUEST, MIB), "SessionAnswer": (SESSION_ANSWER, MIB),
         "Value": (VALUE, 262_144 + 64), "Profile": (PROFILE, MIB // 2), "Granted": (GRANTED, MIB // 2),
         "WireBody": (WIRE_BODY, MIB // 2), "KeysPayload": (KEYS_PAYLOAD, MIB // 2),
@@ -314,6 +317,7 @@ BODIES = {
     18: Struct(generation=U32, step=Enum(Start=Struct(public=OPEN, route=ID), Reply=Struct(ciphertext=OPEN, public=OPEN, route=ID),
                                          Finish=Struct(ciphertext=OPEN), Done=None)),
     20: Struct(),
+    21: Struct(given=STATED, held=STATED, asked=Many(ID), asked_of=Many(ID)),
 }
 
 
@@ -357,6 +361,12 @@ def _within_limits(kind, body):
     if kind == 18 and body["step"] != "Done":
         (_, parts), = body["step"].items()
         return len(parts.get("public", bytes(1216))) == 1216 and len(parts.get("ciphertext", bytes(1120))) == 1120
+    if kind == 21:
+        few = all(len(body[name]) <= 1024 for name in ("given", "held", "asked", "asked_of"))
+        lists = [[grant["live"] for grant in body[name]] for name in ("given", "held")]
+        some = all(1 <= len(live) <= 256 for lives in lists for live in lives)
+        within = all(sum(map(len, lives)) <= 16_384 for lives in lists)
+        return few and some and within and all(epoch <= 1 << 31 for lives in lists for live in lives for _, epoch in live)
     return True
 
 

@@ -4,14 +4,15 @@ use allod_protocol::{
     codec::Coded,
     command::{Mode, NodeKind},
     id::{AskId, GrantId, LogId, Pseudonym, RouteId},
+    limits::EPOCH_MAX,
     path::Selector,
     purpose::Purpose,
     time::Timestamp,
     value::Value,
     wire::body::{
         Acknowledged, Answered, AskEnd, Asked, Body, CellContent, CellRef, Cells, CellsPayload, Closed, Granted,
-        KeysChanged, KeysPayload, Paired, Profile, Purged, Read, Rekey, RekeyStep, Revoked, Served, ServedOutcome,
-        ServedPayload, UseLine, Used, WireBody,
+        KeysChanged, KeysPayload, Paired, Profile, Purged, Read, Rekey, RekeyStep, Resumed, Revoked, Served,
+        ServedOutcome, ServedPayload, Stated, UseLine, Used, WireBody,
     },
 };
 use serde_json::{Value as Json, json};
@@ -142,6 +143,16 @@ fn bodies() -> Vec<(&'static str, Body, Json)> {
         one("Used", Used { lines: vec![use_line()] }, Body::Used),
         one("Rekey", Rekey { generation: 1, step: RekeyStep::Done }, Body::Rekey),
         one("Closed", Closed {}, Body::Closed),
+        one(
+            "Resumed",
+            Resumed {
+                given: vec![Stated { grant: grant(), live: vec![(0, 0), (255, EPOCH_MAX)] }],
+                held: vec![Stated { grant: GrantId::from_bytes(bytes16("held")), live: vec![(1, 3)] }],
+                asked: vec![AskId::from_bytes(bytes16("ask"))],
+                asked_of: Vec::new(),
+            },
+            Body::Resumed,
+        ),
     ]
 }
 
@@ -154,7 +165,7 @@ fn the_body_of_every_kind_keeps_to_its_vector() {
         vectors.push(json!({ "name": name, "kind": body.kind(), "body": json, "bytes": hex(&bytes) }));
     }
     let kinds: Vec<u16> = bodies().iter().map(|(_, body, _)| body.kind()).collect();
-    for kind in [1, 2, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 18, 20] {
+    for kind in [1, 2, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 18, 20, 21] {
         assert!(kinds.contains(&kind), "no vector of kind {kind}");
     }
 
@@ -188,6 +199,14 @@ fn the_body_of_every_kind_keeps_to_its_vector() {
 
 fn part<T: Coded>(name: &str, part: &T) -> Json {
     json!({ "type": name, "value": shown(part), "bytes": hex(&part.encode()) })
+}
+
+/// What goes on: so many grants with so many selectors each, under keys of this epoch, and so many asks.
+fn resumed(grants: usize, selectors: usize, epoch: u32, asks: usize) -> Vec<u8> {
+    let live = (0..u16::try_from(selectors).unwrap()).map(|place| (place, epoch)).collect();
+    let held = vec![Stated { grant: grant(), live }; grants];
+    let asked = vec![AskId::from_bytes(bytes16("ask")); asks];
+    Resumed { given: Vec::new(), held, asked, asked_of: Vec::new() }.encode()
 }
 
 fn beyond_limits() -> Vec<(&'static str, u16, Vec<u8>)> {
@@ -251,6 +270,12 @@ fn beyond_limits() -> Vec<(&'static str, u16, Vec<u8>)> {
         ("an X-Wing key of 1,215 bytes", 18, step(RekeyStep::Start { public: vec![0; 1_215], route })),
         ("no X-Wing key", 18, step(RekeyStep::Reply { ciphertext: vec![0; 1_120], public: Vec::new(), route })),
         ("an X-Wing ciphertext of 1,121 bytes", 18, step(RekeyStep::Finish { ciphertext: vec![0; 1_121] })),
+        ("1,025 grants that go on", 21, resumed(1_025, 1, 0, 0)),
+        ("a grant that goes on with nothing", 21, resumed(1, 0, 0, 0)),
+        ("a grant that goes on with 257 selectors", 21, resumed(1, 257, 0, 0)),
+        ("16,385 selectors that go on", 21, resumed(65, 253, 0, 0)),
+        ("an epoch above 2^31", 21, resumed(1, 1, EPOCH_MAX + 1, 0)),
+        ("1,025 asks that go on", 21, resumed(0, 0, 0, 1_025)),
         ("something after the end", 20, vec![1, 0, 0]),
         ("a body of version 2", 20, vec![2, 0]),
     ]

@@ -67,6 +67,7 @@ pub fn relationship_shown() -> Value {
         "chain_of_lender": hex(keys.chain_inviter.to_bytes().as_slice()),
         "chain_of_holder": hex(keys.chain_scanner.to_bytes().as_slice()),
         "session_psk": hex(keys.session_psk.expose()),
+        "restore_psk": hex(keys.restore_psk.expose()),
     })
 }
 

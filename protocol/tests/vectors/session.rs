@@ -5,19 +5,20 @@ use allod_crypto::{MessageKind, Role, SecretKey, SessionInitiator, SessionKeys, 
 use allod_protocol::{
     codec::Coded,
     effect::SessionId,
+    id::LogId,
     relationship::Side,
     restore,
     session::Sessions,
     wire::{
         body::Acknowledged,
         header::WireEntry,
-        session::{SessionAnswer, SessionRequest, Sync},
+        session::{Offer, RESTORE_GENERATION, Resumption, SessionAnswer, SessionRequest, Sync},
     },
 };
 use serde_json::{Value, json};
 
 use crate::{
-    Dice, bytes16, check, hex,
+    Dice, bytes16, bytes32, check, hex,
     home::{Home, Identity, T0, relationship_shown, schedule},
     log::{Log, head},
     shown, word,
@@ -101,10 +102,10 @@ fn sessions_keep_to_their_vectors() {
     let log = Log::made();
     check(
         "session.json",
-        "A session that the lender (pairing role 1) asks for, one that the holder (role 2) asks for, and what is refused. Dice are the 32 bytes drawn for an ephemeral key or a nonce.",
+        "A session that the lender (pairing role 1) asks for, one that the holder (role 2) asks for, the first message of a lender that was put back from a backup, and what is refused. Dice are the 32 bytes drawn for an ephemeral key or a nonce.",
         json!({
             "relationship": relationship_shown(), "lender_asks": lender_asks(&log), "holder_asks": holder_asks(),
-            "refused_hellos": refused_hellos(), "requests": requests(&log),
+            "lender_was_put_back": lender_was_put_back(), "refused_hellos": refused_hellos(), "requests": requests(&log),
         }),
     );
 }
@@ -150,6 +151,41 @@ fn lender_asks(log: &Log) -> Value {
 
 fn dice(name: &str) -> [u8; 32] {
     allod_crypto::sha256(&[b"vector dice ", name.as_bytes()])
+}
+
+/// Its hello under the first keys, and a message that offers a log of which it says nothing yet.
+fn lender_was_put_back() -> Value {
+    let (lender, holder) = (Identity::of("lender"), Identity::of("holder"));
+    let hello = Hello {
+        prologue: prologue(&holder, &lender, Role::Inviter, RESTORE_GENERATION),
+        psk: schedule().restore_psk,
+        ..Hello::good()
+    };
+    let shown_prologue = hex(&hello.prologue);
+    let (initiator, noise) = hello.start();
+    let (mut sessions, welcome) = asked(&mut Home::of(Side::Scanner), RESTORE_GENERATION, &noise);
+    let (_, refused) = asked(&mut Home::of(Side::Scanner), 0, &noise);
+    assert_eq!(refused, None, "under no other generation");
+    let hello = SessionRequest::Hello {
+        route: holder.route,
+        generation: RESTORE_GENERATION,
+        session: session_id(),
+        noise,
+    };
+    let welcome = welcome.unwrap();
+    let Ok(SessionAnswer::Welcome { noise }) = SessionAnswer::decode(&welcome) else { panic!("no welcome") };
+    let (keys, _) = initiator.finish(&noise).unwrap();
+    let offer = Offer { log: LogId::from_bytes(bytes16("new log")), chain: bytes32("new chain") };
+    let says = Resumption { offer: Some(offer), sync: Sync::nothing() };
+    let sealed = sealed(&keys, 0, &says.encode(), "request");
+    let heard = sessions.open_request(session_id(), 0, &sealed).unwrap();
+    assert_eq!(heard.offer.as_ref().map(|offer| (offer.log, offer.chain)), says.offer.as_ref().map(|o| (o.log, o.chain)));
+    let request = SessionRequest::Sealed { session: session_id(), counter: 0, sealed };
+    json!({
+        "prologue": shown_prologue, "hello_dice": hex(&dice("hello")), "hello": hex(&hello.encode()),
+        "welcome_dice": hex(&dice("welcome")), "welcome": hex(&welcome), "handshake_hash": hex(keys.hash()),
+        "request_resumption": shown(&says), "request": hex(&request.encode()),
+    })
 }
 
 fn holder_asks() -> Value {

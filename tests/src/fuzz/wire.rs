@@ -19,7 +19,7 @@ use allod_protocol::{
         header::{Header, SignedHead, WireEntry},
         hint,
         pair::{PairAnswer, PairRequest},
-        session::{SessionAnswer, SessionRequest, Sync},
+        session::{Resumption, SessionAnswer, SessionRequest, Sync},
     },
 };
 
@@ -57,6 +57,7 @@ pub fn session(bytes: &[u8]) {
     coded::<SessionRequest>(bytes);
     coded::<SessionAnswer>(bytes);
     coded::<Sync>(bytes);
+    coded::<Resumption>(bytes);
 }
 
 /// An entry: header, signature, body, payload, cut out of the bytes.
