@@ -146,19 +146,19 @@ class Holder:
                 continue
             if (record is not None) != ("/*/" in grant["texts"][place]):
                 continue
-            held = held_cells.get((place, record))
+            held, age = held_cells.get((place, record)), (epoch, cell["version"])
             if cell["gone"]:
-                if held is None or held[0] <= cell["version"]:
+                if held is None or held[0] <= age:
                     held_cells.pop((place, record), None)
                     if record is None:
                         keys = {name: key for name, key in keys.items() if name[0] != place}
                 continue
-            newer = held is None or (grant["mode"] == "Follow" and held[0] < cell["version"])
+            newer = held is None or held[0][0] < epoch or (grant["mode"] == "Follow" and held[0] < age)
             if sealed is None or not newer or (place, epoch) not in keys:
                 continue
             bound_to = cell_aad(self.tag, self.log, grant["grant"], grant["texts"][place], record, epoch,
                                 cell["version"], grant["agreement"])
-            held_cells[place, record] = (cell["version"], open_cell(keys[place, epoch], bound_to, record, sealed)["value"])
+            held_cells[place, record] = (age, open_cell(keys[place, epoch], bound_to, record, sealed)["value"])
             if record is None:
                 keys = {name: key for name, key in keys.items() if name[0] != place or name[1] >= epoch}
         grant["keys"], grant["cells"] = keys, held_cells
