@@ -71,7 +71,7 @@ fn send_moved(world: &mut World, alice: NodeId, peer: &str, cell: &SealedCell, r
     let body = Body::Cells(Cells { grant: cell.grant, cells: vec![reference] });
     let sequence = log::append(&mut tx, &relationship, &body, Some(&payload)).unwrap();
     let mut grant = Grant::find(&tx, relationship.id, cell.grant).unwrap().unwrap();
-    delivery::note_flight(&mut tx, &relationship, &mut grant, sequence);
+    delivery::note_flight(&mut tx, &relationship, &mut grant, sequence).unwrap();
     grant.save(&mut tx);
     let (writes, _) = tx.finish();
     node.disk.commit(&writes).unwrap();
