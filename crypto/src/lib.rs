@@ -2,11 +2,13 @@
 //!
 //! Nothing here touches a file, a clock or a socket, and whoever calls hands in the dice. Two things to read first: [`seal()`]
 //! and [`open()`], through which everything at rest and in transit passes, and [`SecretKey`], the only way a key is held.
-//! The rest, in the order in which a node meets it: the [`Vault`] and its [`Phrase`]; an [`Invitation`] and the pairing
-//! handshake, which yields a [`RelationshipSecret`] and so a [`KeySchedule`]; a session; the [`ChainValue`] of each log.
+//! The rest, in the order in which a node meets it: the [`Vault`] and its [`Phrase`], which opens backups too; an [`Invitation`]
+//! and the pairing handshake, which yields a [`RelationshipSecret`] and so a [`KeySchedule`]; a session; the [`ChainValue`] of
+//! each log.
 //!
 //! Exact layouts, for whoever writes another implementation, stand in `docs/PROTOCOL.md`; `vectors/*.json` holds them to it.
 
+pub mod backup;
 pub mod chain;
 #[cfg(test)]
 mod dice;
@@ -22,6 +24,7 @@ pub mod session;
 pub mod vault;
 pub mod xwing;
 
+pub use backup::{BackupError, BackupHeader, BackupOpener, BackupSealer, PartPlace};
 pub use chain::ChainValue;
 pub use identity::{AgreementIdentity, BadSignature, NonContributory, SigningIdentity, VerifyKey};
 pub use key::{ExtractedKey, SecretKey, ct_eq, hkdf, hmac16, hmac32, sha256};

@@ -6,6 +6,9 @@ pub const SEAL_CHUNK_BYTES: usize = 64 * 1024;
 /// The smallest padded plaintext: short values of a record (a first name, a postcode, a date) all look alike.
 pub const PADDED_MIN_BYTES: usize = 256;
 
+/// One part of a backup before it is sealed: what its reader holds at once, and small beside what a file costs to open.
+pub const BACKUP_PART_MAX_BYTES: usize = 4 * SEAL_CHUNK_BYTES;
+
 /// What a passphrase costs to try, in KiB of memory: about 130 ms on one core of a small server.
 pub const PASSPHRASE_MEMORY_KIB: u32 = 64 * 1024;
 pub const PASSPHRASE_PASSES: u32 = 3;

@@ -8,10 +8,11 @@ use std::convert::Infallible;
 use std::net::{Ipv4Addr, Ipv6Addr};
 use std::path::Path;
 
+use allod_crypto::backup::BACKUP_HEADER_BYTES;
 use allod_crypto::pairing::{BundleSecrets, DialAddress, Host, Inviter, Paired, Scanner, Transport};
 use allod_crypto::{
-    Aad, ChainValue, Domain, Invitation, InvitationError, KeySchedule, Padding, Phrase, Protection, RelationshipSecret,
-    SecretKey, Vault, VaultError, open, seal, sha256,
+    Aad, BackupHeader, BackupSealer, ChainValue, Domain, Invitation, InvitationError, KeySchedule, Padding, PartPlace,
+    Phrase, Protection, RelationshipSecret, SecretKey, Vault, VaultError, open, seal, sha256,
 };
 use data_encoding::{BASE32_NOPAD, HEXLOWER};
 use rand_core::{TryCryptoRng, TryRng, utils};
@@ -388,6 +389,35 @@ fn a_vault_of_yesterday_opens_today() {
         assert_eq!(stored["index_key"], hex(vault.index_key().expose()));
         assert_eq!(stored["bucket_3"]["previous_key"], hex(vault.bucket(3).key_of(0).unwrap().expose()));
     }
+}
+
+#[test]
+fn a_backup_of_yesterday_opens_today() {
+    let phrase = Phrase::parse(read("vault.json")["phrase"].as_str().unwrap()).unwrap();
+    let mut dice = Dice::seeded(8);
+    let (mut sealer, mut file) = BackupSealer::begin(phrase.backup_key(), &mut dice);
+    let plaintexts: [&[u8]; 2] = [&[7; 100], b"the last one"];
+    file.extend(sealer.part(plaintexts[0], PartPlace::Inner, &mut dice));
+    file.extend(sealer.part(plaintexts[1], PartPlace::Last, &mut dice));
+    check(
+        "backup.json",
+        json!({
+            "about": "One backup file of two parts, and what they hold. The phrase is that of vault.json.",
+            "file": hex(&file),
+            "parts": plaintexts.map(hex),
+        }),
+    );
+
+    let bytes = HEXLOWER.decode(read("backup.json")["file"].as_str().unwrap().as_bytes()).unwrap();
+    let (header, mut rest) = bytes.split_at(BACKUP_HEADER_BYTES);
+    let mut opener = BackupHeader::read(header).unwrap().open(&phrase).unwrap();
+    for (plaintext, place) in plaintexts.into_iter().zip([PartPlace::Inner, PartPlace::Last]) {
+        let (length, after) = rest.split_first_chunk::<4>().unwrap();
+        let (sealed, after) = after.split_at(u32::from_le_bytes(*length) as usize);
+        assert_eq!(opener.part(sealed, place).unwrap().as_slice(), plaintext);
+        rest = after;
+    }
+    assert!(rest.is_empty());
 }
 
 fn schedule(keys: &KeySchedule) -> Value {

@@ -289,6 +289,20 @@ node-import-nothing = No record was found in { import-looks-like }{ $has-skip ->
    *[no] {""}
  }.
     .try = open the file to see what it holds, or name its format with --format
+node-backup-under-way = Another backup is being made or fetched.
+    .try = the same again when it is done
+node-backup-no-room = There is no room for the backup, which is put together in { $home } first.
+    .try = free some space, then again
+node-no-backup = { $path } is no backup.
+    .try = a file that allod backup made
+node-backup-newer = { $path } was made by a newer Allod (format { $version }).
+    .try = a newer Allod
+node-backup-damaged = { $path } was cut short or changed since it was made; nothing of it was brought back.
+    .try = another copy of it, or another backup
+node-backup-wrong-phrase = These 24 words do not open { $path }.
+    .try = the words that allod init showed for the home that was backed up
+node-backup-unread = { $path } could not be read: { $detail }.
+    .try = another copy of it
 node-internal = A fault in the node: { $what }.
     .try = allod doctor
 
@@ -341,6 +355,8 @@ cli-import-skipped = { $count } { $count ->
    *[other] parts were
  } skipped, and --strict was given.
     .try = without --strict, to go on without them
+cli-backup-needs-file = A backup goes into a file of its own, and not to stdout.
+    .try = allod backup FILE
 cli-needs-yes = This asks for a yes, and there is no terminal to ask at.
     .try = the same with --yes
 cli-not-confirmed = Nothing was done.
@@ -439,6 +455,21 @@ ask-phrase = Recovery phrase (24 words):{" "}
 init-done = A node for { $name } stands in { $home }.
 init-phrase = These 24 words open it when the passphrase is forgotten. Write them on paper; they are not shown again.
 init-next = Next: allod run
+backup-done = { $file }: { $records } { $records ->
+    [one] record
+   *[other] records
+ }, { $kib } KiB, as of { $at }.
+backup-words = The 24 words of this home open it; without them nobody can, you neither.
+restore-done = { $name } is back in { $home }: { $records } { $records ->
+    [one] record
+   *[other] records
+ } and { $peers } { $peers ->
+    [one] peer
+   *[other] peers
+ }, as of { $at }.
+restore-removed = What was removed after that is back too; what was written after that is not.
+restore-suspended = What was lent is suspended until the peers were heard and you say that it goes on.
+restore-old-node = If the home that this comes from is still there, its node must not run again: peers would see two histories.
 stop-done = The node stopped.
 lock-done = The vault is locked: the keys are gone from memory until allod unlock.
 unlock-done = The vault is open.
@@ -994,6 +1025,17 @@ help-log-verify = Check chains and signatures; exit code 7 while they do not hol
 help-watch = Events as they happen
 help-watch-until = End at the first event of this name
 
+help-backup = Everything, sealed, into a file that the 24 words open
+help-backup-file = The new file, readable by you alone
+help-backup-force = In the place of a file that is there
+help-backup-more = It shows one moment. While it is put together the node answers nobody: about a second for 100,000 records. What is removed later stays in it.
+help-restore = Makes a node of a backup and the 24 words, where there is none
+help-restore-file = What allod backup wrote
+help-restore-phrase-file = The 24 words stand in this file, alone [else asked for, or on stdin]
+help-restore-passphrase-file = The new passphrase stands in this file, alone
+help-restore-no-passphrase = No passphrase: whoever reads the files reads everything
+help-restore-engine = What keeps the store: sled or redb [else sled]
+help-restore-more = Without --passphrase-file and --no-passphrase a new passphrase is asked for; without a terminal it is refused (6). Where the node listens is as after allod init. Exit code 7 if the file was cut short or changed.
 help-passphrase = Gives the vault another passphrase, or none
 help-passphrase-from-phrase = Open the vault with the 24 words, asked for or on stdin; needs no running node
 help-passphrase-new-passphrase-file = The new passphrase stands in this file, alone

@@ -290,6 +290,20 @@ node-import-nothing = Aucune fiche n’a été trouvée dans { import-looks-like
    *[no] {""}
  }.
     .try = ouvrir le fichier pour voir ce qu’il contient, ou nommer son format avec --format
+node-backup-under-way = Une autre sauvegarde est en train d’être faite ou lue.
+    .try = la même chose quand elle sera finie
+node-backup-no-room = Il n’y a pas de place pour la sauvegarde, qui est d’abord assemblée dans { $home }.
+    .try = libérer de la place, puis recommencer
+node-no-backup = { $path } n’est pas une sauvegarde.
+    .try = un fichier écrit par allod backup
+node-backup-newer = { $path } a été écrit par un Allod plus récent (format { $version }).
+    .try = un Allod plus récent
+node-backup-damaged = { $path } a été coupé ou modifié depuis qu’il a été écrit ; rien n’en a été repris.
+    .try = une autre copie, ou une autre sauvegarde
+node-backup-wrong-phrase = Ces 24 mots n’ouvrent pas { $path }.
+    .try = les mots montrés par allod init pour le répertoire sauvegardé
+node-backup-unread = { $path } n’a pas pu être lu : { $detail }.
+    .try = une autre copie
 node-internal = Une faute dans le nœud : { $what }.
     .try = allod doctor
 
@@ -342,6 +356,8 @@ cli-import-skipped = { $count } { $count ->
    *[other] parties ont été sautées
  }, et --strict était donné.
     .try = sans --strict, pour continuer sans elles
+cli-backup-needs-file = Une sauvegarde va dans un fichier à elle, et pas sur la sortie standard.
+    .try = allod backup FICHIER
 cli-needs-yes = Cette commande demande un oui, et il n’y a pas de terminal où le demander.
     .try = la même chose avec --yes
 cli-not-confirmed = Rien n’a été fait.
@@ -440,6 +456,21 @@ ask-phrase = Phrase de secours (24 mots) :{" "}
 init-done = Un nœud pour { $name } se trouve dans { $home }.
 init-phrase = Ces 24 mots l’ouvrent quand la phrase de passe est oubliée. Écrivez-les sur papier ; ils ne seront plus montrés.
 init-next = Ensuite : allod run
+backup-done = { $file } : { $records } { $records ->
+    [one] fiche
+   *[other] fiches
+ }, { $kib } Kio, en date du { $at }.
+backup-words = Les 24 mots de ce répertoire l’ouvrent ; sans eux personne ne le peut, pas même vous.
+restore-done = { $name } est de retour dans { $home } : { $records } { $records ->
+    [one] fiche
+   *[other] fiches
+ } et { $peers } { $peers ->
+    [one] contact
+   *[other] contacts
+ }, en date du { $at }.
+restore-removed = Ce qui a été retiré après cette date est de retour aussi ; ce qui a été écrit après ne l’est pas.
+restore-suspended = Ce qui était prêté est suspendu jusqu’à ce que les contacts aient été entendus et que vous disiez de continuer.
+restore-old-node = Si le répertoire d’origine existe encore, son nœud ne doit plus tourner : les contacts verraient deux histoires.
 stop-done = Le nœud s’est arrêté.
 lock-done = Le coffre est fermé : les clés ont quitté la mémoire jusqu’à allod unlock.
 unlock-done = Le coffre est ouvert.
@@ -992,6 +1023,17 @@ help-log-verify = Vérifier chaînes et signatures ; code de sortie 7 tant qu’
 help-watch = Les événements au fil de l’eau
 help-watch-until = Finir au premier événement de ce nom
 
+help-backup = Tout, scellé, dans un fichier que les 24 mots ouvrent
+help-backup-file = Le nouveau fichier, lisible par vous seul
+help-backup-force = À la place d’un fichier qui existe
+help-backup-more = Elle montre un seul instant. Pendant qu’elle est assemblée, le nœud ne répond à personne : environ une seconde pour 100 000 fiches. Ce qui est retiré plus tard y reste.
+help-restore = Refait un nœud d’une sauvegarde et des 24 mots, là où il n’y en a pas
+help-restore-file = Ce que allod backup a écrit
+help-restore-phrase-file = Les 24 mots sont dans ce fichier, seuls [sinon demandés, ou sur l’entrée standard]
+help-restore-passphrase-file = La nouvelle phrase de passe est dans ce fichier, seule
+help-restore-no-passphrase = Pas de phrase de passe : qui lit les fichiers lit tout
+help-restore-engine = Ce qui tient la base : sled ou redb [sinon sled]
+help-restore-more = Sans --passphrase-file ni --no-passphrase, une nouvelle phrase de passe est demandée ; sans terminal c’est refusé (6). Le nœud écoute là où il écoute après allod init. Code de sortie 7 si le fichier a été coupé ou modifié.
 help-passphrase = Donne au coffre une autre phrase de passe, ou aucune
 help-passphrase-from-phrase = Ouvrir le coffre avec les 24 mots, demandés ou sur l’entrée standard ; sans nœud en marche
 help-passphrase-new-passphrase-file = La nouvelle phrase de passe est dans ce fichier, seule

@@ -17,6 +17,7 @@ use utoipa::openapi::{InfoBuilder, OpenApi, OpenApiBuilder};
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 pub mod asks;
+pub mod backup;
 pub mod errors;
 pub mod grants;
 pub mod import;
@@ -33,7 +34,7 @@ pub mod watch;
 use crate::daemon::{
     Node,
     failure::{Failure, NodeRefusal},
-    limits::WATCHERS_MAX,
+    limits::{BACKUPS_MAX, WATCHERS_MAX},
 };
 
 /// What handlers share.
@@ -44,6 +45,7 @@ struct Shared {
     node: Arc<Node>,
     shown: pairing::Shown,
     watchers: Arc<Semaphore>,
+    backups: Arc<Semaphore>,
     document: String,
 }
 
@@ -62,6 +64,10 @@ impl Api {
 
     fn watchers(&self) -> Arc<Semaphore> {
         Arc::clone(&self.0.watchers)
+    }
+
+    fn backups(&self) -> Arc<Semaphore> {
+        Arc::clone(&self.0.backups)
     }
 
     fn ring(&self) -> Arc<self::watch::Ring> {
@@ -83,6 +89,7 @@ fn with_routes() -> OpenApiRouter<Api> {
         .merge(status::routes())
         .merge(records::routes())
         .merge(import::routes())
+        .merge(backup::routes())
         .merge(pairing::routes())
         .merge(peers::routes())
         .merge(asks::routes())
@@ -103,7 +110,8 @@ pub fn router(node: Arc<Node>) -> Router {
     let (router, openapi) = with_routes().split_for_parts();
     let document = openapi.to_json().expect("the document has string keys only");
     let watchers = Arc::new(Semaphore::new(WATCHERS_MAX));
-    let api = Api(Arc::new(Shared { node, shown: pairing::Shown::default(), watchers, document }));
+    let backups = Arc::new(Semaphore::new(BACKUPS_MAX));
+    let api = Api(Arc::new(Shared { node, shown: pairing::Shown::default(), watchers, backups, document }));
     router.fallback(no_route).method_not_allowed_fallback(no_method).with_state(api)
 }
 
@@ -159,6 +167,7 @@ mod contract {
             "post /v1/remove",
             "post /v1/import",
             "get /v1/export",
+            "get /v1/backup",
             "post /v1/invitations",
             "get /v1/invitations",
             "delete /v1/invitations",

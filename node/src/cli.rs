@@ -2,12 +2,13 @@
 //!
 //! A verb is a function: arguments and a `Session` in, `Done` out. It reads and writes nothing but through the session: the node
 //! through `Client`, the person through `Screen`. Whatever ends a command early, wrong usage and faults included, goes through one
-//! printer. All but `init`, `run`, `demo` and the offline half of `passphrase` and `doctor` talk to the running node.
+//! printer. All but `init`, `restore`, `run`, `demo` and the offline half of `passphrase` and `doctor` talk to the running node.
 
 mod access;
 mod arguments;
 mod asking;
 mod asks;
+mod backup;
 mod ending;
 mod export;
 mod forms;
@@ -18,10 +19,13 @@ mod import;
 mod invite;
 mod listing;
 mod log;
+mod new_file;
 mod node;
 mod passphrase;
 mod peers;
+mod progress;
 mod remove;
+mod restore;
 mod revoke;
 mod screen;
 mod set;
@@ -262,6 +266,8 @@ async fn act(session: &Session, verb: Verb) -> Done<u8> {
         Verb::Access(args) => access::access(session, args).await,
         Verb::Log(args) => return log::log(session, args).await,
         Verb::Watch(args) => watch::watch(session, args).await,
+        Verb::Backup(args) => backup::backup(session, args).await,
+        Verb::Restore(args) => restore::restore(session, args).await,
         Verb::Passphrase(args) => passphrase::passphrase(session, args).await,
         Verb::Completions(args) => help::completions(session, args),
         Verb::Man(args) => help::man(session, args),

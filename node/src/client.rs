@@ -15,7 +15,7 @@ use hyper::{
     Method, Request, StatusCode,
     body::{Bytes, Incoming},
     client::conn::http1,
-    header::{ACCEPT, CONTENT_TYPE, HOST},
+    header::{ACCEPT, CONTENT_TYPE, HOST, HeaderMap},
 };
 use hyper_util::rt::TokioIo;
 use serde_json::Value;
@@ -29,6 +29,8 @@ const CONNECT_DEADLINE: Duration = Duration::from_secs(5);
 pub const ANSWER_DEADLINE: Duration = Duration::from_secs(90);
 /// An import of the largest file.
 pub const IMPORT_DEADLINE: Duration = Duration::from_secs(3_600);
+/// A backup of the largest home, until its first byte.
+const DOWNLOAD_DEADLINE: Duration = IMPORT_DEADLINE;
 /// The node sends something at least every 15 s on a stream.
 const STREAM_SILENCE: Duration = Duration::from_secs(60);
 /// One answer: a page of a thousand values of the usual size fits many times over. Bytes.
@@ -113,14 +115,19 @@ impl Client {
         let builder = last.iter().fold(builder, |builder, id| builder.header("last-event-id", *id));
         let opened = timeout(CONNECT_DEADLINE, self.exchange(builder, &url, Body::None)).await;
         let response = opened.unwrap_or(Err(ClientError::Silent(CONNECT_DEADLINE)))?;
-        if response.status() != StatusCode::OK {
-            let status = response.status();
-            let bytes = response.into_body().collect().await.map_err(|error| ClientError::Broken(error.to_string()))?;
-            return Err(judge(status, &bytes.to_bytes())
-                .err()
-                .unwrap_or_else(|| ClientError::Broken(status.to_string())));
-        }
+        let response = accepted(response).await?;
         Ok(Events { body: response.into_body(), lines: Lines::default(), ready: VecDeque::new() })
+    }
+
+    /// A file of the node's, from its first byte.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub async fn download(&self, url: &Url) -> Result<Download, ClientError> {
+        let opened = timeout(DOWNLOAD_DEADLINE, self.send(Method::GET, url, Body::None)).await;
+        let response = accepted(opened.unwrap_or(Err(ClientError::Silent(DOWNLOAD_DEADLINE)))?).await?;
+        let (head, body) = response.into_parts();
+        Ok(Download { headers: head.headers, body })
     }
 
     async fn send(&self, method: Method, url: &Url, body: Body) -> Result<hyper::Response<Incoming>, ClientError> {
@@ -155,6 +162,17 @@ impl Client {
         let request = builder.body(body).map_err(|error| ClientError::Broken(error.to_string()))?;
         sender.send_request(request).await.map_err(|error| ClientError::Broken(error.to_string()))
     }
+}
+
+/// This answer, unless it is a refusal.
+async fn accepted(response: hyper::Response<Incoming>) -> Result<hyper::Response<Incoming>, ClientError> {
+    let status = response.status();
+    if status == StatusCode::OK {
+        return Ok(response);
+    }
+    let bytes = http_body_util::Limited::new(response.into_body(), ANSWER_MAX_BYTES);
+    let bytes = bytes.collect().await.map_err(|error| ClientError::Broken(error.to_string()))?;
+    Err(judge(status, &bytes.to_bytes()).err().unwrap_or_else(|| ClientError::Broken(status.to_string())))
 }
 
 fn judge(status: StatusCode, bytes: &[u8]) -> Result<Value, ClientError> {
@@ -225,6 +243,39 @@ fn escape(text: &str, into: &mut String) {
             into.push(char::from(byte));
         } else {
             into.push_str(&format!("%{byte:02X}"));
+        }
+    }
+}
+
+/// A file that the node hands over.
+pub struct Download {
+    headers: HeaderMap,
+    body: Incoming,
+}
+
+impl Download {
+    /// What the node says about it.
+    #[must_use]
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers.get(name)?.to_str().ok()
+    }
+
+    /// The next piece; none once it is whole.
+    ///
+    /// # Errors
+    /// The connection broke, or went silent, before all of it was here.
+    pub async fn next(&mut self) -> Result<Option<Bytes>, ClientError> {
+        loop {
+            let frame = timeout(STREAM_SILENCE, self.body.frame()).await;
+            match frame.map_err(|_| ClientError::Silent(STREAM_SILENCE))? {
+                None => return Ok(None),
+                Some(frame) => {
+                    let frame = frame.map_err(|error| ClientError::Broken(error.to_string()))?;
+                    if let Ok(piece) = frame.into_data() {
+                        return Ok(Some(piece));
+                    }
+                }
+            }
         }
     }
 }

@@ -13,6 +13,7 @@ use allod_protocol::command::NodeKind;
 use serde::{Deserialize, Serialize};
 
 use crate::{
+    backup::About,
     daemon::{
         failure::{Failure, NodeRefusal},
         limits::CONFIG_MAX_BYTES,
@@ -106,6 +107,13 @@ impl Settings {
         Self { format: FORMAT, node, name, kind, listen: listen_default(), carry: None, store }
     }
 
+    /// The settings of a home that a backup is brought back to: what belongs to a machine is as in a new one.
+    #[must_use]
+    pub fn restored(about: &About, engine: EngineName) -> Self {
+        let settings = Self::new(about.node.clone(), about.name.clone(), about.kind);
+        Self { carry: about.carry, store: StoreSettings { engine }, ..settings }
+    }
+
     /// Whether hints of others are carried.
     #[must_use]
     pub fn carries(&self) -> bool {
@@ -163,7 +171,7 @@ impl Settings {
              # Where to listen. The system chooses a port 0 once, and the node keeps it.\n\
              listen = [{listen}]\n\
              # Whether hints of others are carried; a vendor's node does unless told not to.\n\
-             # carry = true\n\
+             {carry}\n\
              \n\
              [store]\n\
              # \"sled\" or \"redb\". It can't be changed once there is a store.\n\
@@ -171,6 +179,7 @@ impl Settings {
             node = quoted(&self.node),
             name = quoted(&self.name),
             kind = quoted(self.kind.into_kind().as_str()),
+            carry = self.carry.map_or_else(|| "# carry = true".to_owned(), |carry| format!("carry = {carry}")),
             listen = listen.join(", "),
             engine = quoted(self.store.engine.as_str()),
         )

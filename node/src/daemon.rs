@@ -5,6 +5,7 @@
 //! It ends in the opposite order: the engine finishes what it has begun, the store is closed, the network says goodbye, callers get
 //! their last answers, the socket goes, and with the process the lock.
 
+pub mod backup;
 pub mod bridge;
 pub mod clock;
 pub mod doctor;
@@ -17,6 +18,7 @@ pub mod limits;
 pub mod logging;
 mod node;
 pub mod passphrase;
+pub mod restore;
 #[cfg(test)]
 pub(crate) mod rig;
 pub mod signals;
@@ -57,6 +59,7 @@ pub use self::{
     init::{InitOptions, Initialised, init},
     node::{MakeOpener, Node},
     passphrase::{Prompt, set_by_phrase},
+    restore::{RestoreOptions, Restored, restore},
 };
 use crate::{
     api::{

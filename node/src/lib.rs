@@ -1,6 +1,7 @@
 //! The node: the only part of Allod that touches the world.
 
 pub mod api;
+pub mod backup;
 pub mod cli;
 pub mod client;
 pub mod config;

@@ -246,6 +246,21 @@ def crypto_vault(check, file, slow):
     check.same("bucket 3", (made, buckets[3][36]), (file["bucket_3"], 1))
 
 
+def crypto_backup(check, file, _):
+    data = bytes.fromhex(file["file"])
+    check.same("magic, version, sum", (data[:10], sha256(data[:101])), (b"ALLODBAK\1\0", data[101:133]))
+    vault = json.loads((check.folder / "vault.json").read_text(encoding="utf-8"))
+    key, ident = bytes.fromhex(vault["backup_key"]), data[10:26]
+    check.same("header", unseal(key, "allod/backup/1", aad(b"backup-header", ident), data[26:101], "none"), "")
+    rest, parts = data[133:], []
+    while rest:
+        length = int.from_bytes(rest[:4], "little")
+        sealed, rest = rest[4:4 + length], rest[4 + length:]
+        place = len(parts).to_bytes(8, "little") + (b"\0" if rest else b"\1")
+        parts.append(unseal(key, "allod/backup/1", aad(b"backup-part", ident, place), sealed, "none").hex())
+    check.same("parts", parts, file["parts"])
+
+
 # protocol/vectors
 
 

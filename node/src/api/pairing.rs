@@ -333,7 +333,8 @@ mod tests {
         let home = TestHome::new(None);
         let daemon = home.start(&Default::default(), None).await;
         let (node, watchers) = (Arc::clone(daemon.node()), Arc::new(tokio::sync::Semaphore::new(0)));
-        let api = Api(Arc::new(Shared { node, shown: Shown::default(), watchers, document: String::new() }));
+        let backups = Arc::new(tokio::sync::Semaphore::new(0));
+        let api = Api(Arc::new(Shared { node, shown: Shown::default(), watchers, backups, document: String::new() }));
         let id = InvitationId::from_bytes([1; 16]);
         let mut view = api.shown().last(id, &PairingStage::Comparing);
         view.words = vec!["abaca".to_owned()];

@@ -6,6 +6,8 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use crate::store::EngineName;
+
 #[derive(Parser, Debug)]
 #[command(name = "allod", version, disable_help_subcommand = true, arg_required_else_help = true)]
 pub struct Arguments {
@@ -81,6 +83,8 @@ pub enum Verb {
     Log(Log),
     Watch(Watch),
     // The rest.
+    Backup(Backup),
+    Restore(Restore),
     Passphrase(Passphrase),
     Completions(Completions),
     Man(Man),
@@ -440,6 +444,46 @@ pub struct Log {
 pub struct Watch {
     #[arg(long, value_name = "EVENT")]
     pub until: Option<String>,
+}
+
+#[derive(Args, Debug)]
+pub struct Backup {
+    #[arg(value_name = "FILE")]
+    pub file: PathBuf,
+    #[arg(long)]
+    pub force: bool,
+}
+
+#[derive(Args, Debug)]
+pub struct Restore {
+    #[arg(value_name = "FILE")]
+    pub file: PathBuf,
+    #[arg(long, value_name = "FILE")]
+    pub phrase_file: Option<PathBuf>,
+    #[arg(long, value_name = "FILE")]
+    pub passphrase_file: Option<PathBuf>,
+    #[arg(long, conflicts_with = "passphrase_file")]
+    pub no_passphrase: bool,
+    #[arg(long, value_name = "ENGINE")]
+    pub engine: Option<EngineWord>,
+}
+
+/// What keeps a store.
+#[derive(ValueEnum, Debug, Clone, Copy, PartialEq, Eq)]
+pub enum EngineWord {
+    Sled,
+    Redb,
+}
+
+impl EngineWord {
+    /// The engine.
+    #[must_use]
+    pub const fn into_name(self) -> EngineName {
+        match self {
+            Self::Sled => EngineName::Sled,
+            Self::Redb => EngineName::Redb,
+        }
+    }
 }
 
 #[derive(Args, Debug)]

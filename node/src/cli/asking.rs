@@ -179,18 +179,24 @@ pub async fn hidden(question: String) -> Done<Zeroizing<String>> {
     blocking(move || rpassword::prompt_password(question).map(Zeroizing::new)).await
 }
 
-/// The 24 words: from the terminal, or stdin where it is a pipe.
+/// The 24 words: from this file, or the terminal, or stdin where it is a pipe.
 ///
 /// # Errors
-/// Stdin does not read.
-pub async fn phrase(session: &Session) -> Done<Zeroizing<String>> {
+/// File or stdin do not read.
+pub async fn phrase(session: &Session, file: Option<&Path>) -> Done<Zeroizing<String>> {
+    // Room for all of it: growing would leave pieces of it behind in memory.
+    let mut text = Zeroizing::new(String::with_capacity(PHRASE_MAX_BYTES as usize + 1));
+    if let Some(path) = file {
+        let read = File::open(path).and_then(|file| file.take(PHRASE_MAX_BYTES).read_to_string(&mut text));
+        read.map_err(|error| Ending::file(path, &error))?;
+        return Ok(text);
+    }
     if io::stdin().is_terminal() {
         if !io::stderr().is_terminal() {
             return Err(Ending::failed(Code::Locked, "cli-no-terminal", Facts::none()));
         }
         return hidden(session.screen.word("ask-phrase")).await;
     }
-    let mut text = Zeroizing::new(String::new());
     io::stdin().lock().take(PHRASE_MAX_BYTES).read_to_string(&mut text)?;
     Ok(text)
 }

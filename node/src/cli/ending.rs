@@ -124,6 +124,12 @@ impl Ending {
         }
     }
 
+    /// A fault of this program or of the system around it.
+    #[must_use]
+    pub fn internal(why: &str) -> Self {
+        Self::failed(Code::Failed, "cli-fault", Facts::none().text("why", why))
+    }
+
     /// A value beyond the largest.
     #[must_use]
     pub fn value_too_large(path: &str, size_bytes: u64) -> Self {

@@ -1,13 +1,8 @@
 //! `export`: everything, as one JSON document, on stdout or in a file of our own.
 //!
-//! The document is written page by page, as [`Document`] says. A file appears under its name when it is whole, readable by its owner alone, and never in the
-//! place of another.
+//! The document is written page by page, as [`Document`] says, and a file appears when it is whole.
 
-use std::{
-    fs::File,
-    io::{self, BufWriter, Write},
-    path::Path,
-};
+use std::io::{self, BufWriter, Write};
 
 use serde_json::json;
 
@@ -17,6 +12,7 @@ use super::{
     ending::{Done, Ending},
     forms,
     listing::{Pages, Paging},
+    new_file::{Former, NewFile},
 };
 use crate::{client::Url, export::Document, messages::Facts};
 
@@ -29,17 +25,9 @@ pub(super) async fn export(session: &Session, args: arguments::Export) -> Done {
         return Ok(());
     };
     let failed = |error: io::Error| Ending::file(&to, &error);
-    if to.exists() {
-        return Err(failed(io::ErrorKind::AlreadyExists.into()));
-    }
-    let directory = to.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let file = tempfile::NamedTempFile::new_in(directory).map_err(failed)?;
-    let mut out = BufWriter::new(file);
+    let mut out = BufWriter::new(NewFile::begin(&to, Former::Kept)?);
     let records = write_document(&mut pages, &mut out, failed).await?;
-    let file = out.into_inner().map_err(|error| failed(error.into_error()))?;
-    file.as_file().sync_all().map_err(failed)?;
-    file.persist_noclobber(&to).map_err(|error| failed(error.error))?;
-    File::open(directory).and_then(|directory| directory.sync_all()).map_err(failed)?;
+    out.into_inner().map_err(|error| failed(error.into_error()))?.finish()?;
     let screen = &session.screen;
     if screen.is_json() {
         return screen.json(&json!({ "records": records, "file": to.display().to_string() }));

@@ -60,6 +60,8 @@ const JSON_KEYS: &[(&str, &str)] = &[
         "log",
         r#"{"items":[{"at","peer","direction","log","seq","kind","summary","grant"?,"selectors"?}],"next"?}; --follow: one object a line; --verify: {"ok","entries","gaps","heads":{…}}, exit 7 while it is not ok"#,
     ),
+    ("backup", r#"{"file","bytes","records","at"}"#),
+    ("restore", r#"{"home","node","name","at","records","peers"}"#),
     ("watch", r#"{"event":"field_changed"|"granted"|"revoked"|"asked"|"peer_online"|…,…}, one a line"#),
 ];
 

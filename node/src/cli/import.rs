@@ -1,16 +1,14 @@
 //! `import`: a file goes to the node as it is, and the node says what it read, what is new and what it skipped.
 //!
-//! Progress is how much of the file the node has taken: a bar on a terminal after a second, else a line every five seconds; with
-//! `--json` a `{"progress":…}` line on stderr.
+//! Progress is how much of the file the node has taken.
 
 use std::{
-    io::{self, IsTerminal},
+    io,
     path::Path,
     sync::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicU64, Ordering},
     },
-    time::Duration,
 };
 
 use allod_protocol::refusal::Code;
@@ -20,13 +18,14 @@ use hyper::{
     Method,
     body::{Bytes, Frame},
 };
-use serde_json::{Value, json};
-use tokio::{fs::File, io::AsyncReadExt, time::interval};
+use serde_json::Value;
+use tokio::{fs::File, io::AsyncReadExt};
 
 use super::{
     Session, arguments,
     ending::{Done, Ending, facts_of},
     forms, listing,
+    progress::with_progress,
     screen::{Screen, Table},
 };
 use crate::{
@@ -100,55 +99,6 @@ fn body(file: File, reading: Arc<Reading>) -> Body {
         }
     });
     Body::Raw(StreamBody::new(pieces).boxed_unsync())
-}
-
-/// How progress is shown.
-enum Progress {
-    Bar(indicatif::ProgressBar),
-    Lines,
-    Json,
-}
-
-async fn with_progress(
-    screen: &Screen,
-    call: impl Future<Output = Done<Value>>,
-    sent: &AtomicU64,
-    size_bytes: u64,
-) -> Done<Value> {
-    tokio::pin!(call);
-    tokio::select! {
-        answer = &mut call => return answer,
-        () = tokio::time::sleep(Duration::from_secs(1)) => {}
-    }
-    let progress = if screen.is_json() {
-        Progress::Json
-    } else if io::stderr().is_terminal() && !screen.is_accessible() {
-        Progress::Bar(indicatif::ProgressBar::new(size_bytes))
-    } else {
-        Progress::Lines
-    };
-    let mut ticks = interval(match progress {
-        Progress::Bar(_) => Duration::from_millis(200),
-        Progress::Lines | Progress::Json => Duration::from_secs(5),
-    });
-    let answer = loop {
-        tokio::select! {
-            answer = &mut call => break answer,
-            _ = ticks.tick() => {
-                let done = sent.load(Ordering::Relaxed);
-                let percent = (done * 100).checked_div(size_bytes).unwrap_or(100);
-                match &progress {
-                    Progress::Bar(bar) => bar.set_position(done),
-                    Progress::Lines => screen.note(&screen.text("import-progress", &Facts::none().number("percent", percent))),
-                    Progress::Json => screen.note(&json!({ "progress": { "bytes": done, "of": size_bytes } }).to_string()),
-                }
-            }
-        }
-    };
-    if let Progress::Bar(bar) = progress {
-        bar.finish_and_clear();
-    }
-    answer
 }
 
 /// Where and why, in the reader's language; in English where the catalogue lacks what a newer node says.

@@ -186,7 +186,7 @@ pub(super) async fn lock(session: &Session) -> Done {
 pub(super) async fn unlock(session: &Session, args: arguments::Unlock) -> Done {
     let url = Url::new("/v1/unlock");
     if args.from_phrase {
-        let phrase = asking::phrase(session).await?;
+        let phrase = asking::phrase(session, None).await?;
         return order(session, &url, json!({ "phrase": phrase.trim() }), "unlock-done").await;
     }
     // A home without a passphrase needs none: the node knows.

@@ -22,7 +22,7 @@ pub(super) async fn passphrase(session: &Session, args: arguments::Passphrase) -
     // Both sources are known to be there before anyone types anything.
     let new_source = if args.no_passphrase { None } else { Some(Source::find(args.new_passphrase_file.as_deref())?) };
     let phrase = if args.from_phrase {
-        Some(asking::phrase(session).await?)
+        Some(asking::phrase(session, None).await?)
     } else {
         // A home without a passphrase has no old one: nothing is sent, and the node decides.
         match Source::find(args.passphrase_file.as_deref()) {

@@ -13,10 +13,12 @@
 //! The engine can be gone while the thread goes on: `lock` drops it with all its keys, closes every link and refuses commands until
 //! `unlock` hands in another one. Errands of an engine that is gone are told apart from those of the present one by its number.
 
+mod snapshot;
 mod trace;
 
 use std::{
     collections::HashMap,
+    fs::File,
     panic::{AssertUnwindSafe, catch_unwind},
     sync::Arc,
     thread::{self, JoinHandle},
@@ -44,6 +46,7 @@ use tokio::{
 use zeroize::Zeroizing;
 
 use super::{
+    backup::Made,
     bridge::Bridge,
     clock::Clock,
     failure::{Failure, NodeRefusal},
@@ -51,7 +54,7 @@ use super::{
     limits::{BATCH_EVENTS_MAX, BATCH_MAX_BYTES, ORDERS_MAX, TICKETS_MAX},
     vault_file::{self, VaultFile},
 };
-use crate::{api::watch::Ring, network::NetworkEvent};
+use crate::{api::watch::Ring, config::Settings, network::NetworkEvent};
 
 /// The longest sleep: a wall clock that was set, or a machine that slept, is noticed after this at the latest.
 const SLEEP_MAX: Duration = Duration::from_secs(30);
@@ -120,6 +123,12 @@ pub enum Order {
     CheckStore {
         told: oneshot::Sender<Result<(), StoreFault>>,
     },
+    /// Writes a backup into this file, which is empty.
+    Backup {
+        file: File,
+        settings: Settings,
+        told: oneshot::Sender<Result<Made, Failure>>,
+    },
     /// Finishes what it has begun and ends; `done` is told when the store is closed.
     Stop {
         done: oneshot::Sender<()>,
@@ -147,6 +156,20 @@ pub enum Ended {
     Engine(String),
     /// The network is gone.
     Network,
+}
+
+impl Ended {
+    /// What those who wait are told.
+    fn last_word(&self) -> Failure {
+        match self {
+            Self::Store(StoreFault::Full) => Refusal::DiskFull {}.into(),
+            Self::Store(StoreFault::Damaged { .. }) => Refusal::Damaged {}.into(),
+            Self::Store(StoreFault::Io { .. }) => Refusal::StoreFailed {}.into(),
+            Self::Vault(failure) => failure.clone(),
+            Self::Engine(detail) => NodeRefusal::EngineFault { detail: detail.clone() }.into(),
+            Self::Stopped | Self::Network => NodeRefusal::Stopping {}.into(),
+        }
+    }
 }
 
 impl From<StoreFault> for Ended {
@@ -196,6 +219,11 @@ impl Door {
     /// Reads the whole store once. `None` if the thread is gone.
     pub async fn check_store(&self) -> Option<Result<(), StoreFault>> {
         self.tell(|told| Order::CheckStore { told }).await
+    }
+
+    /// Writes a backup into an empty file, between two steps. `None` if the thread is gone, or ended over it.
+    pub async fn backup(&self, file: File, settings: Settings) -> Option<Result<Made, Failure>> {
+        self.tell(|told| Order::Backup { file, settings, told }).await
     }
 
     /// Ends the thread; returns when its store is closed.
@@ -478,6 +506,15 @@ impl Running {
             Order::CheckStore { told } => {
                 let _ = told.send(self.driver.store.check());
             }
+            Order::Backup { file, settings, told } => {
+                let made = self.backup(file, &settings);
+                let (made, ended) = match made {
+                    Ok(made) => (made, Ok(())),
+                    Err(ended) => (Err(ended.last_word()), Err(ended)),
+                };
+                let _ = told.send(made);
+                return ended;
+            }
             Order::Command { .. } | Order::Stop { .. } => unreachable!("the turn and the loop take these"),
         }
         Ok(())
@@ -566,23 +603,13 @@ impl Running {
 
     /// The last words to all who wait.
     fn refuse_everyone(&mut self, ended: &Ended) {
-        let refusal = || -> Failure {
-            match ended {
-                Ended::Store(StoreFault::Full) => Refusal::DiskFull {}.into(),
-                Ended::Store(StoreFault::Damaged { .. }) => Refusal::Damaged {}.into(),
-                Ended::Store(StoreFault::Io { .. }) => Refusal::StoreFailed {}.into(),
-                Ended::Vault(failure) => failure.clone(),
-                Ended::Engine(detail) => NodeRefusal::EngineFault { detail: detail.clone() }.into(),
-                Ended::Stopped | Ended::Network => NodeRefusal::Stopping {}.into(),
-            }
-        };
         for (_, told) in self.tickets.drain() {
-            let _ = told.send(Err(refusal()));
+            let _ = told.send(Err(ended.last_word()));
         }
         self.orders.close();
         while let Ok(order) = self.orders.try_recv() {
             if let Order::Command { told, .. } = order {
-                let _ = told.send(Err(refusal()));
+                let _ = told.send(Err(ended.last_word()));
             }
         }
     }

@@ -138,6 +138,20 @@ refusals! {
     ImportNewer { version: Text } = "node-import-newer", Invalid;
     /// No record is in the file; `skip` is the reason for what was left out first, whose facts stand beside these, or empty.
     ImportNothing { looks_like: Text, skip: Text } = "node-import-nothing", Invalid;
+    /// A backup is being made or fetched already.
+    BackupUnderWay { } = "node-backup-under-way", Conflict;
+    /// The disk has no room for a backup beside the home.
+    BackupNoRoom { home: Text } = "node-backup-no-room", Failed;
+    /// The file is no backup.
+    NoBackup { path: Text } = "node-no-backup", Invalid;
+    /// A newer program made the backup.
+    BackupNewer { path: Text, version: Number } = "node-backup-newer", Failed;
+    /// The backup was cut short or changed.
+    BackupDamaged { path: Text } = "node-backup-damaged", Damaged;
+    /// The words are those of another home.
+    BackupWrongPhrase { path: Text } = "node-backup-wrong-phrase", Locked;
+    /// The operating system refused to read the backup.
+    BackupUnread { path: Text, detail: Text } = "node-backup-unread", Failed;
     /// A fault of this program.
     Internal { what: Text } = "node-internal", Failed;
 }

@@ -35,7 +35,11 @@ fn refuse_key_log(is_set: bool) -> Result<(), Failure> {
     if is_set { Err(NodeRefusal::SecretsWouldBeLogged {}.into()) } else { Ok(()) }
 }
 
-fn keep_out_others() -> Result<(), &'static str> {
+/// Lets no other process read this one's memory, writes no core, and makes files for their owner alone.
+///
+/// # Errors
+/// The system refuses.
+pub fn keep_out_others() -> Result<(), &'static str> {
     let nothing = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
     // SAFETY: both calls read their arguments and change nothing but this process's own settings.
     let (dumpable, core) = unsafe {

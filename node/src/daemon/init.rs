@@ -1,8 +1,8 @@
 //! Making a home.
 //!
 //! A mark stands in the directory from the first write to the last, so that a home which was only half made is known as such: `run`
-//! refuses it, and the next `init` clears it away and begins again. Nothing is lost by that, since no node has run there. The vault comes
-//! last, and the mark goes when the phrase has been shown: a home whose phrase nobody saw could never be recovered.
+//! refuses it, and the next `init` or `restore` clears it away and begins again. Nothing is lost by that, since no node has run there. The
+//! vault comes last, and the mark goes when the phrase has been shown: a home whose phrase nobody saw could never be recovered.
 
 use std::{
     fs, io,
@@ -28,7 +28,7 @@ use crate::{
 
 /// Stands in a home that is not finished.
 const MARK: &str = "unfinished";
-/// What `init` makes besides, in the order in which it is cleared away.
+/// What is made besides, in the order in which it is cleared away.
 const PARTS: [&str; 4] = [vault_file::FILE, config::FILE, STORE, LOG];
 /// The lock of the home, which whoever makes it holds.
 const LOCK: &str = "lock";
@@ -60,40 +60,80 @@ pub struct Initialised {
 /// # Errors
 /// The failure to show, or that of `show`; nothing was changed then, or an unfinished home is left that the next `init` clears away.
 pub fn init<E: From<Failure>>(options: InitOptions, show: impl FnOnce(&Initialised) -> Result<(), E>) -> Result<(), E> {
-    let dir = options.home.clone();
-    let (home, made) = begin(options)?;
+    let (unfinished, made) = begin(options)?;
     show(&made)?;
-    finish(&dir).map_err(|error| io_failure(&dir, &error))?;
-    drop(home);
-    Ok(())
+    Ok(unfinished.finish()?)
 }
 
 /// Makes all of it but leaves the mark.
-fn begin(options: InitOptions) -> Result<(Home, Initialised), Failure> {
+fn begin(options: InitOptions) -> Result<(Unfinished, Initialised), Failure> {
     let InitOptions { home: dir, name, kind, passphrase } = options;
     let name = node_name(name)?;
     let passphrase = passphrase.map(passphrase::checked).transpose()?;
-    confirm_free(&dir)?;
-    let io = |error: io::Error| io_failure(&dir, &error);
-    create_directory(&dir).map_err(io)?;
-    if entries(&dir).map_err(io)?.is_empty() {
-        // An empty directory that someone made for us beforehand.
-        fs::set_permissions(&dir, fs::Permissions::from_mode(0o700)).map_err(io)?;
+    let unfinished = Unfinished::begin(&dir)?;
+    let made = make(&dir, name, kind, passphrase.as_ref(), &mut dice()).map_err(|error| io_failure(&dir, &error))?;
+    Ok((unfinished, made))
+}
+
+/// A home that is being made: its mark stands, and nobody else has it.
+pub(super) struct Unfinished {
+    home: Home,
+    /// Whether there was a directory before.
+    found: bool,
+}
+
+impl Unfinished {
+    /// Takes a directory that is free, clears away what was left there half made, and sets the mark.
+    ///
+    /// # Errors
+    /// The failure to show.
+    pub(super) fn begin(dir: &Path) -> Result<Self, Failure> {
+        confirm_free(dir)?;
+        let io = |error: io::Error| io_failure(dir, &error);
+        let found = dir.exists();
+        create_directory(dir).map_err(io)?;
+        if entries(dir).map_err(io)?.is_empty() {
+            // An empty directory that someone made for us beforehand.
+            fs::set_permissions(dir, fs::Permissions::from_mode(0o700)).map_err(io)?;
+        }
+        let home = Home::open(dir).map_err(|error| home_failure(&error))?;
+        // Somebody may have been faster.
+        confirm_free(dir)?;
+        clear(dir).map_err(io)?;
+        replace_file(&dir.join(MARK), b"").map_err(io)?;
+        Ok(Self { home, found })
     }
-    let home = Home::open(&dir).map_err(|error| home_failure(&error))?;
-    // Somebody may have been faster.
-    confirm_free(&dir)?;
-    clear(&dir).map_err(io)?;
-    let made = make(&dir, name, kind, passphrase.as_ref(), &mut dice()).map_err(io)?;
-    Ok((home, made))
+
+    /// Writes the settings and makes the directories.
+    ///
+    /// # Errors
+    /// What the operating system says.
+    pub(super) fn furnish(dir: &Path, settings: &Settings) -> io::Result<()> {
+        settings.write(dir)?;
+        create_directory(&dir.join(STORE))?;
+        create_directory(&dir.join(LOG))
+    }
+
+    /// All of it is there: the mark goes.
+    ///
+    /// # Errors
+    /// The failure to show.
+    pub(super) fn finish(self) -> Result<(), Failure> {
+        let dir = self.home.dir();
+        let finished = fs::remove_file(dir.join(MARK)).and_then(|()| sync_directory(dir));
+        finished.map_err(|error| io_failure(dir, &error))
+    }
+
+    /// Leaves nothing behind, as far as the system lets it.
+    pub(super) fn give_up(self) {
+        let dir = self.home.dir();
+        if clear(dir).is_ok() && fs::remove_file(dir.join(LOCK)).is_ok() && !self.found {
+            let _ = fs::remove_dir(dir);
+        }
+    }
 }
 
-fn finish(dir: &Path) -> io::Result<()> {
-    fs::remove_file(dir.join(MARK))?;
-    sync_directory(dir)
-}
-
-fn io_failure(dir: &Path, error: &io::Error) -> Failure {
+pub(super) fn io_failure(dir: &Path, error: &io::Error) -> Failure {
     NodeRefusal::HomeIo { path: shown(dir), detail: error.to_string() }.into()
 }
 
@@ -104,11 +144,8 @@ fn make(
     passphrase: Option<&Zeroizing<String>>,
     dice: &mut dyn CryptoRng,
 ) -> io::Result<Initialised> {
-    replace_file(&dir.join(MARK), b"")?;
     let settings = Settings::new(node_id(dice), name, kind.into());
-    settings.write(dir)?;
-    create_directory(&dir.join(STORE))?;
-    create_directory(&dir.join(LOG))?;
+    Unfinished::furnish(dir, &settings)?;
     let normalized = passphrase.map(passphrase::normalized);
     let protection = normalized.as_ref().map_or(Protection::None, |text| Protection::Passphrase(text.as_bytes()));
     let (vault, phrase) = Vault::create(protection, dice);
@@ -196,9 +233,8 @@ mod tests {
     }
 
     fn init_now(options: InitOptions) -> Result<Initialised, Failure> {
-        let dir = options.home.clone();
-        let (_home, made) = begin(options)?;
-        finish(&dir).unwrap();
+        let (unfinished, made) = begin(options)?;
+        unfinished.finish().unwrap();
         Ok(made)
     }
 

@@ -56,6 +56,14 @@ pub const PASSPHRASE_MAX_BYTES: usize = 1_024;
 pub const CONFIG_MAX_BYTES: u64 = 64 * 1024;
 /// The vault file: its 256 buckets with two generations each, several times over. Bytes.
 pub const VAULT_MAX_BYTES: u64 = 1024 * 1024;
+/// One value in a backup: as long as the store keeps any (64 Ki slices of 4 KiB). Bytes.
+pub const BACKUP_VALUE_MAX_BYTES: usize = 256 * 1024 * 1024;
+/// Rows of a backup that are read from the store at once: some tens of KiB, or a few MiB where values are long. Count.
+pub const BACKUP_PAGE_ROWS: usize = 64;
+/// Rows of a backup that share a commit when it is restored. Count.
+pub const RESTORE_WRITES_MAX: usize = 1_000;
+/// Backups that are made or fetched at once: each is a file as long as the store until its caller has it. Count.
+pub const BACKUPS_MAX: usize = 1;
 /// Files that the process must be allowed to have open: about twenty of its own, some callers and some peers. Count.
 pub const FILES_MIN: u64 = 64;
 /// Files that it asks for where it may have more: all callers, links and strangers at their caps, several times over. Count.

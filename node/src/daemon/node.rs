@@ -10,6 +10,7 @@ use tokio::sync::{Mutex, watch};
 use zeroize::Zeroizing;
 
 use super::{
+    backup::{Made, nameless_file},
     bridge::Listening,
     clock::Clock,
     dice,
@@ -156,6 +157,16 @@ impl Node {
             file.replace(&vault, &mut dice)
         })
         .await
+    }
+
+    /// A backup as of this moment, in a file that nobody else has.
+    ///
+    /// # Errors
+    /// The failure to show: the node is locked or stopping, or there is no room.
+    pub async fn backup(&self) -> Result<Made, Failure> {
+        let home = self.home.clone();
+        let file = blocking(move || nameless_file(&home)).await?;
+        self.door.backup(file, self.settings.clone()).await.unwrap_or(Err(NodeRefusal::Stopping {}.into()))
     }
 
     async fn open(&self, key: Key) -> Result<Vault, Failure> {

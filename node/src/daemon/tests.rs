@@ -176,3 +176,22 @@ fn the_catalogues_cover_what_the_node_and_its_doctor_say() {
         assert!(missing.is_empty(), "{lang:?}: {missing:?}");
     }
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_backup_that_finds_no_room_is_refused_and_the_node_goes_on() {
+    let home = TestHome::new(None);
+    let daemon = home.start(&script(), None).await;
+    let full = fs::File::options().write(true).open("/dev/full").unwrap();
+    let settings = daemon.node().settings().clone();
+    let failure = daemon.node().door().backup(full, settings).await.unwrap().unwrap_err();
+    assert_eq!((failure.id, failure.code), ("node-backup-no-room", Code::Failed));
+    let made = daemon.node().backup().await.unwrap();
+    assert_eq!(made.file.metadata().unwrap().len(), made.size_bytes);
+    let names = || fs::read_dir(home.dir()).unwrap().map(|entry| entry.unwrap().file_name()).collect::<Vec<_>>();
+    let with_it_open = names();
+    drop(made);
+    assert_eq!(names(), with_it_open, "it has no name");
+    daemon.node().lock().await.unwrap();
+    assert_eq!(daemon.node().backup().await.unwrap_err().code, Code::Locked);
+    stopped(daemon).await;
+}

@@ -52,6 +52,12 @@ impl VaultFile {
         &self.path
     }
 
+    /// The directory that it lies in.
+    #[must_use]
+    pub fn home(&self) -> &Path {
+        self.path.parent().unwrap_or(&self.path)
+    }
+
     /// Reads the file, as far as it reads without a key.
     ///
     /// # Errors
@@ -62,7 +68,7 @@ impl VaultFile {
         match read {
             Ok(_) => {}
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                let home = self.path.parent().unwrap_or(&self.path).display().to_string();
+                let home = self.home().display().to_string();
                 return Err(NodeRefusal::NoVault { home }.into());
             }
             Err(error) => return Err(self.io(&error)),
@@ -112,7 +118,7 @@ impl VaultFile {
     /// The failure to show; the old file is then still there.
     pub fn replace(&self, vault: &Vault, dice: &mut dyn CryptoRng) -> Result<(), Failure> {
         if self.place.as_ref().is_some_and(|place| !place.is_kept()) {
-            let home = self.path.parent().unwrap_or(&self.path).display().to_string();
+            let home = self.home().display().to_string();
             return Err(NodeRefusal::HomeMoved { home }.into());
         }
         replace_file(&self.path, &vault.to_bytes(dice)).map_err(|error| self.io(&error))

@@ -12,6 +12,7 @@ macro_rules! on_both_engines {
     };
 }
 
+mod backup;
 mod contract;
 mod denied;
 mod faults;
