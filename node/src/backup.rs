@@ -202,13 +202,13 @@ impl<R: Read> ClosedBackup<R> {
         Ok(Self { input, header })
     }
 
-    /// Opens it, and reads what stands in front of the rows: with it the bytes of the vault's file.
+    /// Opens it, and reads what stands in front of the rows.
     ///
     /// # Errors
     /// [`ReadError`].
-    pub fn open(self, phrase: &Phrase) -> Result<(About, Zeroizing<Vec<u8>>, BackupReader<R>), ReadError> {
+    pub fn open(self, phrase: &Phrase) -> Result<OpenBackup<R>, ReadError> {
         let opener = self.header.open(phrase).map_err(|OpenError| ReadError::WrongPhrase)?;
-        let mut reader = BackupReader {
+        let mut rows = Rows {
             input: self.input,
             opener,
             part: Zeroizing::default(),
@@ -218,35 +218,43 @@ impl<R: Read> ClosedBackup<R> {
             last_key: Vec::new(),
             rows: 0,
         };
-        let format = u32::from_le_bytes(reader.array()?);
+        let format = u32::from_le_bytes(rows.array()?);
         if format > FORMAT {
             return Err(ReadError::Newer { version: format.into() });
         }
         let about = About {
-            at: Timestamp::from_millis(u64::from_le_bytes(reader.array()?)),
-            node: reader.text(NODE_MAX_BYTES)?,
-            name: reader.text(PETNAME_MAX_BYTES)?,
-            kind: match reader.array()? {
+            at: Timestamp::from_millis(u64::from_le_bytes(rows.array()?)),
+            node: rows.text(NODE_MAX_BYTES)?,
+            name: rows.text(PETNAME_MAX_BYTES)?,
+            kind: match rows.array()? {
                 [0] => KindWord::Person,
                 [1] => KindWord::Vendor,
                 _ => return Err(ReadError::Damaged),
             },
-            carry: match reader.array()? {
+            carry: match rows.array()? {
                 [0] => None,
                 [1] => Some(false),
                 [2] => Some(true),
                 _ => return Err(ReadError::Damaged),
             },
-            records: u64::from_le_bytes(reader.array()?),
-            peers: u64::from_le_bytes(reader.array()?),
+            records: u64::from_le_bytes(rows.array()?),
+            peers: u64::from_le_bytes(rows.array()?),
         };
-        let vault = Zeroizing::new(reader.long(VAULT_MAX_BYTES as usize)?);
-        Ok((about, vault, reader))
+        let vault = Zeroizing::new(rows.long(VAULT_MAX_BYTES as usize)?);
+        Ok(OpenBackup { about, vault, rows })
     }
 }
 
 /// A backup that is being read.
-pub struct BackupReader<R> {
+pub struct OpenBackup<R> {
+    pub about: About,
+    /// The vault's file.
+    pub vault: Zeroizing<Vec<u8>>,
+    pub rows: Rows<R>,
+}
+
+/// What is left of a backup to read.
+pub struct Rows<R> {
     input: R,
     opener: BackupOpener,
     part: Zeroizing<Vec<u8>>,
@@ -259,12 +267,12 @@ pub struct BackupReader<R> {
     rows: u64,
 }
 
-impl<R: Read> BackupReader<R> {
+impl<R: Read> Rows<R> {
     /// The next row; none once all of them were read and nothing is missing.
     ///
     /// # Errors
     /// [`ReadError::File`] or [`ReadError::Damaged`].
-    pub fn row(&mut self) -> Result<Option<Row>, ReadError> {
+    pub fn next_row(&mut self) -> Result<Option<Row>, ReadError> {
         match self.array()? {
             [END] => {
                 let count = u64::from_le_bytes(self.array()?);
@@ -410,8 +418,8 @@ mod tests {
 
     impl Made {
         fn read(&self, file: &[u8]) -> Result<(About, Vec<u8>, Vec<Row>), ReadError> {
-            let (about, vault, mut reader) = ClosedBackup::read(file)?.open(&self.phrase)?;
-            let rows = std::iter::from_fn(|| reader.row().transpose()).collect::<Result<_, _>>()?;
+            let OpenBackup { about, vault, mut rows } = ClosedBackup::read(file)?.open(&self.phrase)?;
+            let rows = std::iter::from_fn(|| rows.next_row().transpose()).collect::<Result<_, _>>()?;
             Ok((about, vault.to_vec(), rows))
         }
 

@@ -114,9 +114,9 @@ mod tests {
             store.commit(&batch).unwrap();
             let made = make(tempfile::tempfile().unwrap(), about.clone(), &store, &vault, &mut dice()).unwrap();
             assert_eq!(made.file.metadata().unwrap().len(), made.size_bytes);
-            let (_, bytes, mut backup) = ClosedBackup::read(made.file).unwrap().open(&phrase).unwrap();
-            assert!(Vault::read(&bytes).unwrap().unlock_phrase(&phrase).is_ok());
-            let rows: Vec<_> = std::iter::from_fn(|| backup.row().unwrap()).collect();
+            let mut backup = ClosedBackup::read(made.file).unwrap().open(&phrase).unwrap();
+            assert!(Vault::read(&backup.vault).unwrap().unlock_phrase(&phrase).is_ok());
+            let rows: Vec<_> = std::iter::from_fn(|| backup.rows.next_row().unwrap()).collect();
             assert_eq!(rows, store.scan(&[], None, usize::MAX).unwrap());
             assert_eq!(rows.len(), count);
         }

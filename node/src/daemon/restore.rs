@@ -26,7 +26,7 @@ use super::{
     vault_file::{self, protect},
 };
 use crate::{
-    backup::{About, BackupReader, ClosedBackup, ReadError},
+    backup::{About, ClosedBackup, OpenBackup, ReadError, Rows},
     config::Settings,
     store::{self, EngineName, home::replace_file},
 };
@@ -71,7 +71,7 @@ pub fn restore(backup: ClosedBackup<impl Read>, options: RestoreOptions) -> Resu
     let passphrase = passphrase.map(passphrase::checked).transpose()?;
     let phrase = Phrase::parse(&phrase).map_err(|error| NodeRefusal::BadPhrase { why: error.to_string() })?;
     let unread = |error: ReadError| read_failure(&path, error);
-    let (about, vault, mut rows) = backup.open(&phrase).map_err(unread)?;
+    let OpenBackup { about, vault, mut rows } = backup.open(&phrase).map_err(unread)?;
     let vault = Vault::read(&vault).map_err(|error| match error {
         VaultError::Damaged => NodeRefusal::BackupDamaged { path: path.clone() },
         VaultError::Newer { version } => NodeRefusal::BackupNewer { path: path.clone(), version: version.into() },
@@ -101,7 +101,7 @@ fn fill(
     dir: &Path,
     engine: EngineName,
     about: &About,
-    rows: &mut BackupReader<impl Read>,
+    rows: &mut Rows<impl Read>,
     vault: &Vault,
     unread: &impl Fn(ReadError) -> Failure,
     dice: &mut dyn CryptoRng,
@@ -109,7 +109,7 @@ fn fill(
     Unfinished::furnish(dir, &Settings::restored(about, engine)).map_err(|error| io_failure(dir, &error))?;
     let mut store = store::open(engine, &dir.join(STORE), false).map_err(|fault| store_failure(&fault))?;
     let mut batch = Batch::new();
-    while let Some((key, value)) = rows.row().map_err(unread)? {
+    while let Some((key, value)) = rows.next_row().map_err(unread)? {
         let size_bytes = batch.size_bytes() + key.len() + value.len();
         if !batch.is_empty() && (size_bytes > BATCH_MAX_BYTES || batch.len() == RESTORE_WRITES_MAX) {
             store.commit(&std::mem::take(&mut batch)).map_err(|fault| store_failure(&fault))?;

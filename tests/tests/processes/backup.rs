@@ -186,7 +186,7 @@ fn a_backup_that_was_changed_or_cut_is_refused_and_leaves_nothing(engine: Engine
     }
     fs::write(&file, b"ALLODVLT and more").unwrap();
     assert_eq!(restored(&nowhere, &file, &alice.phrase, engine).json().unwrap_err().code, "invalid");
-    fs::set_permissions(&file, Permissions::from_mode(0)).unwrap();
+    fs::set_permissions(&file, Permissions::from_mode(0o000)).unwrap();
     if File::open(&file).is_err() {
         assert_eq!(restored(&nowhere, &file, &alice.phrase, engine).json().unwrap_err().code, "failed");
     }
