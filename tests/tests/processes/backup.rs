@@ -342,6 +342,33 @@ fn a_backup_that_cannot_be_written_leaves_no_file_and_says_why() {
 }
 
 #[test]
+fn a_home_with_a_passphrase_comes_back_without_one_or_under_another() {
+    let world = World::new(Engine::Sled);
+    let (mut alice, old) = sealed_home(&world);
+    alice.start();
+    alice.does("set contact/me/city=Paris");
+    let file = world.place().join("alice.backup");
+    alice.does(&format!("backup {}", file.display()));
+    alice.stop();
+    let mut back = world.nowhere("back");
+    restored(&back, &file, &alice.phrase, Engine::Sled).good();
+    back.start();
+    assert_eq!(back.get("contact/me/city"), "Paris");
+    back.stop();
+    // Nothing of the old passphrase is in a home that another one opens.
+    let mut other = world.nowhere("other");
+    let new = world.place().join("new.pass");
+    fs::write(&new, "new horse battery\n").unwrap();
+    let line = format!("restore {} --passphrase-file {}", file.display(), new.display());
+    other.types_with(&line, &alice.phrase).good();
+    other.run_with = vec!["--passphrase-file".to_owned(), old];
+    assert_eq!(Outcome::of(&mut other.daemon_command(), b"").json().unwrap_err().exit, 6);
+    other.run_with = vec!["--passphrase-file".to_owned(), new.display().to_string()];
+    other.start();
+    assert_eq!(other.get("contact/me/city"), "Paris");
+}
+
+#[test]
 fn a_locked_node_gives_no_backup() {
     let world = World::new(Engine::Sled);
     let (mut alice, _) = sealed_home(&world);
