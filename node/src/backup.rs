@@ -1,7 +1,8 @@
 //! What a backup holds, written and read in one pass: the file may be larger than memory.
 //!
 //! ```text
-//! content = home format:u32 ‖ at:u64 ‖ node ‖ name ‖ kind:u8 ‖ carry:u8 ‖ records:u64 ‖ peers:u64 ‖ length:u32 ‖ vault ‖ row × n ‖ 0:u8 ‖ n:u64
+//! content = home format:u32 ‖ at:u64 ‖ node ‖ name ‖ kind:u8 ‖ carry:u8 ‖ records:u64 ‖ peers:u64 ‖ length:u32 ‖ vault
+//!           ‖ row × n ‖ 0:u8 ‖ n:u64
 //! row     = 1:u8 ‖ length:u8 ‖ key ‖ length:u32 ‖ value
 //! ```
 //! The content is cut into sealed parts as [`allod_crypto::backup`] says; `docs/PROTOCOL.md` has every byte. Rows stand in the order of
