@@ -296,8 +296,7 @@ fn chains_and_schedules_keep_to_their_vectors() {
     let (inviter, scanner) = (chain(b"chain of the inviter"), chain(b"chain of the scanner"));
     let logs = [[0x24; 16], [0x25; 16]];
     let first = |bytes| ChainValue::from_bytes(bytes);
-    let keys =
-        RelationshipSecret::resumed(&psk, &first(inviter), &first(scanner), &logs.concat()).schedule();
+    let keys = RelationshipSecret::resumed(&psk, &first(inviter), &first(scanner), &logs.concat()).schedule();
     let resumed = json!({
         "restore_psk": hex(psk.expose()), "inviter": { "log_id": hex(&logs[0]), "chain": hex(&inviter) },
         "scanner": { "log_id": hex(&logs[1]), "chain": hex(&scanner) }, "schedule": schedule(&keys),

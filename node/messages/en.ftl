@@ -120,6 +120,14 @@ forked = { $peer } showed two different histories; both are kept, and nothing mo
     .try = allod log { $peer } --verify
 peer-closed = The relationship with { $peer } is closed.
     .try = allod invite
+peer-restored = This node was put back from a backup, and what you lend { $peer } is suspended.
+    .try = allod resume { $peer }
+not-heard-yet = { $peer } was not heard since this node was put back: it may have been told of changes that the backup does not hold.
+    .try = the same again when { $peer } is online (allod peers)
+lent-not-heard = { $peer } was not heard since this node was put back: what it lends may have been taken back meanwhile.
+    .try = the same again when { $peer } is online (allod peers)
+not-suspended = Nothing that you lend { $peer } is suspended.
+    .try = allod grants --given { $peer }
 peer-pending = The pairing with { $peer } is not finished: both people must confirm it.
     .try = allod invite
 too-many-open = { $most } invitations or pairings are open, which is the most at once.
@@ -163,7 +171,7 @@ disk-full = The disk is full; nothing of this change was kept.
 store-failed = The store could not be written, and the node stops; nothing of this change was kept.
     .try = allod doctor
 damaged = The store is damaged.
-    .try = a copy of this home made earlier, put in its place
+    .try = allod restore FILE with a new --home, or a copy of this home made earlier, put in its place
 locked = The vault is locked.
     .try = allod unlock
 busy = The node has too much to do for one more request.
@@ -202,9 +210,9 @@ node-secrets-would-be-logged = SSLKEYLOGFILE is set: the keys of all connections
 node-network-failed = The network could not start: { $why }.
     .try = allod run --listen with another port
 node-no-vault = { $home } holds no vault.
-    .try = a copy of this home made earlier, put in its place
+    .try = allod restore FILE with a new --home, or a copy of this home made earlier, put in its place
 node-vault-damaged = The vault is damaged and was not opened.
-    .try = a copy of this home made earlier, put in its place
+    .try = allod restore FILE with a new --home, or a copy of this home made earlier, put in its place
 node-vault-newer = The vault was written by a newer Allod (format { $version }). It was not touched.
     .try = a newer Allod
 node-wrong-passphrase = That passphrase does not open this vault.
@@ -226,7 +234,7 @@ node-bad-passphrase = A passphrase has from 1 to { $most } bytes.
 node-no-passphrase-set = This home has no passphrase.
     .try = allod passphrase
 node-store-damaged = The store is damaged and was not opened: { $detail }.
-    .try = a copy of this home made earlier, put in its place
+    .try = allod restore FILE with a new --home, or a copy of this home made earlier, put in its place
 node-store-io = The store could not be read or written: { $detail }.
     .try = allod doctor
 node-stopping = The node is stopping.
@@ -468,8 +476,8 @@ restore-done = { $name } is back in { $home }: { $records } { $records ->
    *[other] peers
  }, as of { $at }.
 restore-removed = What was removed after that is back too; what was written after that is not.
-restore-suspended = What was lent is suspended until the peers were heard and you say that it goes on.
-restore-old-node = If the home that this comes from is still there, its node must not run again: peers would see two histories.
+restore-suspended = What you lend is suspended: nothing goes out to a peer until you say allod resume PEER, once it was heard.
+restore-old-node = If the home that this comes from is still there, its node must not run again: peers that met this one refuse it.
 stop-done = The node stopped.
 lock-done = The vault is locked: the keys are gone from memory until allod unlock.
 unlock-done = The vault is open.
@@ -520,10 +528,10 @@ doctor-vault-ok = protected by a passphrase
 doctor-vault-unprotected = without a passphrase: whoever reads this home's files reads everything
     .try = allod passphrase
 doctor-vault-bad = The vault does not read ({ $detail }).
-    .try = a copy of this home made earlier, put in its place
+    .try = allod restore FILE with a new --home, or a copy of this home made earlier, put in its place
 doctor-store-ok = { $engine }, { $bytes } bytes
 doctor-store-damaged = The store is damaged: { $detail }
-    .try = a copy of this home made earlier, put in its place
+    .try = allod restore FILE with a new --home, or a copy of this home made earlier, put in its place
 doctor-store-unreadable = The store does not read: { $detail }
     .try = allod stop, then allod run
 doctor-logs-ok = { $entries } { $entries ->
@@ -559,6 +567,8 @@ doctor-peers-waiting = Not reached: { $peers }
     .try = allod peers show PEER
 doctor-peers-frozen = Two different histories were shown by { $peers }.
     .try = allod log PEER --verify
+doctor-peers-restored = This node was put back from a backup; what you lend is suspended for { $peers }.
+    .try = allod resume PEER
 doctor-peers-locked = not looked at: the vault is locked
     .try = allod unlock
 doctor-memory-ok = keys are kept out of swap
@@ -694,6 +704,11 @@ sync-started = { $has-peer ->
    *[no] Syncing with all peers.
  }
 no-grants-with = Nothing is lent between you and { $peer }.
+resume-ask = Let all that is suspended go on, with the present values?
+resume-done = { $count } { $count ->
+    [one] grant goes on
+   *[other] grants go on
+ }.
 forget-ask = End the relationship with { $peer }, and all that is lent both ways?
 forget-done = The relationship with { $peer } is closed; { $count } { $count ->
     [one] grant
@@ -783,6 +798,8 @@ event-peer-offline = { $peer } is offline
 event-paired = paired with { $peer }
 event-closed = the relationship with { $peer } is closed
 event-forked = { $peer } showed two different histories
+event-peer-restored = { $peer } was put back from a backup and begins anew
+event-resumed = what you lend { $peer } goes on
 event-pairing = a pairing goes on
 
 ## Columns.
@@ -853,6 +870,7 @@ grant-state-expired = ended as agreed
 peer-state-paired = paired
 peer-state-pending = not confirmed yet
 peer-state-frozen = frozen: two histories
+peer-state-restored = restored: lending is suspended
 peer-state-closed = closed
 invitation-state-open = open
 invitation-state-used = used
@@ -989,6 +1007,8 @@ help-peers-rename = Gives a peer another name here
 help-peers-rename-old = The name it has
 help-peers-rename-new = The name it gets
 help-sync = Syncs now, with all peers or with one
+help-resume = Lets go on what a restore suspended; shows it first
+help-resume-more = Possible once the peer was heard since. Fresh keys and the present values go out.
 help-forget = Ends a relationship, and all that is lent both ways
 help-forget-more = What was read before may be remembered.
 
@@ -1098,6 +1118,7 @@ log-used = used { $selectors } ({ $count } { $count ->
     [1] time
    *[other] times
  })
+log-resumed = began anew after a restore, and said what goes on
 log-closed = ended the relationship
 log-unknown = said something that a newer program understands (kind { $kind })
 

@@ -121,6 +121,14 @@ forked = { $peer } a montré deux histoires différentes ; les deux sont gardée
     .try = allod log { $peer } --verify
 peer-closed = La relation avec { $peer } est close.
     .try = allod invite
+peer-restored = Ce nœud a été rétabli d’une sauvegarde, et ce que vous prêtez à { $peer } est suspendu.
+    .try = allod resume { $peer }
+not-heard-yet = Pas de nouvelles de { $peer } depuis que ce nœud a été rétabli : des changements que la sauvegarde ignore ont pu lui être dits.
+    .try = de nouveau quand { $peer } sera en ligne (allod peers)
+lent-not-heard = Pas de nouvelles de { $peer } depuis que ce nœud a été rétabli : ce qui est prêté a pu être repris entre-temps.
+    .try = de nouveau quand { $peer } sera en ligne (allod peers)
+not-suspended = Rien de ce que vous prêtez à { $peer } n’est suspendu.
+    .try = allod grants --given { $peer }
 peer-pending = L’appairage avec { $peer } n’est pas terminé : les deux personnes doivent le confirmer.
     .try = allod invite
 too-many-open = { $most } invitations ou appairages sont ouverts, le maximum à la fois.
@@ -164,7 +172,7 @@ disk-full = Le disque est plein ; rien de ce changement n’a été gardé.
 store-failed = La base n’a pas pu être écrite, et le nœud s’arrête ; rien de ce changement n’a été gardé.
     .try = allod doctor
 damaged = La base est abîmée.
-    .try = une copie antérieure de ce dossier, remise à sa place
+    .try = allod restore FICHIER avec un autre --home, ou une copie antérieure de ce dossier, remise à sa place
 locked = Le coffre est fermé.
     .try = allod unlock
 busy = Le nœud a trop à faire pour une requête de plus.
@@ -203,9 +211,9 @@ node-secrets-would-be-logged = SSLKEYLOGFILE est défini : les clés de toutes l
 node-network-failed = Le réseau n’a pas pu démarrer : { $why }.
     .try = allod run --listen avec un autre port
 node-no-vault = { $home } ne contient pas de coffre.
-    .try = une copie antérieure de ce dossier, remise à sa place
+    .try = allod restore FICHIER avec un autre --home, ou une copie antérieure de ce dossier, remise à sa place
 node-vault-damaged = Le coffre est abîmé et n’a pas été ouvert.
-    .try = une copie antérieure de ce dossier, remise à sa place
+    .try = allod restore FICHIER avec un autre --home, ou une copie antérieure de ce dossier, remise à sa place
 node-vault-newer = Le coffre a été écrit par un Allod plus récent (format { $version }). Il n’a pas été touché.
     .try = un Allod plus récent
 node-wrong-passphrase = Cette phrase de passe n’ouvre pas ce coffre.
@@ -227,7 +235,7 @@ node-bad-passphrase = Une phrase de passe a de 1 à { $most } octets.
 node-no-passphrase-set = Ce répertoire n’a pas de phrase de passe.
     .try = allod passphrase
 node-store-damaged = La base est abîmée et n’a pas été ouverte : { $detail }.
-    .try = une copie antérieure de ce dossier, remise à sa place
+    .try = allod restore FICHIER avec un autre --home, ou une copie antérieure de ce dossier, remise à sa place
 node-store-io = La base n’a pas pu être lue ou écrite : { $detail }.
     .try = allod doctor
 node-stopping = Le nœud est en train de s’arrêter.
@@ -469,8 +477,8 @@ restore-done = { $name } est de retour dans { $home } : { $records } { $records 
    *[other] contacts
  }, en date du { $at }.
 restore-removed = Ce qui a été retiré après cette date est de retour aussi ; ce qui a été écrit après ne l’est pas.
-restore-suspended = Ce qui était prêté est suspendu jusqu’à ce que les contacts aient été entendus et que vous disiez de continuer.
-restore-old-node = Si le répertoire d’origine existe encore, son nœud ne doit plus tourner : les contacts verraient deux histoires.
+restore-suspended = Ce que vous prêtez est suspendu : rien ne part vers un contact avant que vous disiez allod resume CONTACT, une fois qu’il aura donné de ses nouvelles.
+restore-old-node = Si le dossier d’où cela vient existe encore, son nœud ne doit plus tourner : les contacts qui ont parlé à celui-ci le refusent.
 stop-done = Le nœud s’est arrêté.
 lock-done = Le coffre est fermé : les clés ont quitté la mémoire jusqu’à allod unlock.
 unlock-done = Le coffre est ouvert.
@@ -521,10 +529,10 @@ doctor-vault-ok = protégé par une phrase de passe
 doctor-vault-unprotected = sans phrase de passe : qui lit les fichiers de ce répertoire lit tout
     .try = allod passphrase
 doctor-vault-bad = Le coffre ne se lit pas ({ $detail }).
-    .try = une copie antérieure de ce dossier, remise à sa place
+    .try = allod restore FICHIER avec un autre --home, ou une copie antérieure de ce dossier, remise à sa place
 doctor-store-ok = { $engine }, { $bytes } octets
 doctor-store-damaged = La base est abîmée : { $detail }
-    .try = une copie antérieure de ce dossier, remise à sa place
+    .try = allod restore FICHIER avec un autre --home, ou une copie antérieure de ce dossier, remise à sa place
 doctor-store-unreadable = La base ne se lit pas : { $detail }
     .try = allod stop, puis allod run
 doctor-logs-ok = { $entries ->
@@ -560,6 +568,8 @@ doctor-peers-waiting = Pas atteints : { $peers }
     .try = allod peers show CONTACT
 doctor-peers-frozen = Deux histoires différentes ont été montrées par { $peers }.
     .try = allod log CONTACT --verify
+doctor-peers-restored = Ce nœud a été rétabli d’une sauvegarde ; ce que vous prêtez est suspendu pour { $peers }.
+    .try = allod resume CONTACT
 doctor-peers-locked = pas regardés : le coffre est fermé
     .try = allod unlock
 doctor-memory-ok = les clés restent hors du fichier d’échange
@@ -695,6 +705,11 @@ sync-started = { $has-peer ->
    *[no] Synchronisation avec tous les contacts.
  }
 no-grants-with = Rien n’est prêté entre vous et { $peer }.
+resume-ask = Laisser continuer tout ce qui est suspendu, avec les valeurs actuelles ?
+resume-done = { $count } { $count ->
+    [one] prêt continue
+   *[other] prêts continuent
+ }.
 forget-ask = Mettre fin à la relation avec { $peer }, et à tout ce qui est prêté dans les deux sens ?
 forget-done = La relation avec { $peer } est close ; { $count } { $count ->
     [one] prêt terminé
@@ -781,6 +796,8 @@ event-peer-offline = { $peer } est hors ligne
 event-paired = appairé avec { $peer }
 event-closed = la relation avec { $peer } est close
 event-forked = { $peer } a montré deux histoires différentes
+event-peer-restored = { $peer } a été rétabli d’une sauvegarde et repart de là
+event-resumed = ce que vous prêtez à { $peer } continue
 event-pairing = un appairage avance
 
 ## Colonnes.
@@ -851,6 +868,7 @@ grant-state-expired = fini comme convenu
 peer-state-paired = appairé
 peer-state-pending = pas encore confirmé
 peer-state-frozen = gelé : deux histoires
+peer-state-restored = rétabli : les prêts sont suspendus
 peer-state-closed = clos
 invitation-state-open = ouverte
 invitation-state-used = utilisée
@@ -987,6 +1005,8 @@ help-peers-rename = Donne ici un autre nom à un contact
 help-peers-rename-old = Le nom qu’il a
 help-peers-rename-new = Le nom qu’il reçoit
 help-sync = Synchronise maintenant, avec tous les contacts ou un seul
+help-resume = Laisse continuer ce qu’un rétablissement a suspendu ; le montre d’abord
+help-resume-more = Possible dès que le contact a donné de ses nouvelles. De nouvelles clés et les valeurs actuelles partent.
 help-forget = Met fin à une relation, et à tout ce qui est prêté dans les deux sens
 help-forget-more = Ce qui a été lu avant peut rester en mémoire.
 
@@ -1093,6 +1113,7 @@ log-served-nothing = a répondu : rien à { $selectors }
 log-served-refused = a refusé de répondre pour { $selectors }
 log-served-too-many = a refusé : trop de lectures de { $selectors }
 log-used = s’est servi de { $selectors } ({ $count } fois)
+log-resumed = a repris après un rétablissement, et dit ce qui continue
 log-closed = a mis fin à la relation
 log-unknown = a dit quelque chose qu’un programme plus récent comprend (genre { $kind })
 

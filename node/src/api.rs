@@ -179,6 +179,7 @@ mod contract {
             "post /v1/peers/{name}/rename",
             "post /v1/sync",
             "post /v1/peers/{name}/forget",
+            "post /v1/peers/{name}/resume",
             "post /v1/peers/{name}/revoke",
             "post /v1/asks",
             "get /v1/asks",

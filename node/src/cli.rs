@@ -255,6 +255,7 @@ async fn act(session: &Session, verb: Verb) -> Done<u8> {
         Verb::Peers(args) => peers::peers(session, args).await,
         Verb::Sync(args) => peers::sync(session, args).await,
         Verb::Forget(args) => peers::forget(session, args).await,
+        Verb::Resume(args) => peers::resume(session, args).await,
         Verb::Ask(args) => asks::ask(session, args).await,
         Verb::Asks(args) => asks::asks(session, args).await,
         Verb::Answer(args) => asks::answer(session, args).await,

@@ -9,7 +9,7 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 use super::{
     Api,
     errors::{ErrorJson, unexpected},
-    grants::{RevokedJson, revoked},
+    grants::{GrantJson, RevokedJson, revoked},
     input::{Body, PathPart, selectors},
     reply::{DoneJson, Items, Reply, ToldJson, known_time, time, told},
 };
@@ -22,6 +22,7 @@ pub(super) fn routes() -> OpenApiRouter<Api> {
         .routes(routes!(rename))
         .routes(routes!(sync))
         .routes(routes!(forget))
+        .routes(routes!(resume))
         .routes(routes!(revoke))
 }
 
@@ -42,7 +43,7 @@ pub struct PeerJson {
     lease_until: Option<String>,
     theirs: PositionJson,
     mine: PositionJson,
-    /// `paired`, `pending`, `frozen` or `closed`.
+    /// `paired`, `pending`, `frozen`, `closed`, or `restored`: this node was put back, and what it lends is suspended.
     #[schema(value_type = String)]
     state: &'static str,
     /// Entries of ours that it has not acknowledged.
@@ -131,6 +132,14 @@ pub struct ForgottenJson {
     told: Vec<ToldJson>,
 }
 
+/// What goes on after a restore.
+#[derive(Serialize, ToSchema)]
+pub struct ResumedJson {
+    peer: String,
+    /// The grants that go on.
+    resumed: Vec<GrantJson>,
+}
+
 /// All peers.
 #[utoipa::path(get, path = "/v1/peers", tag = "peers",
     responses((status = 200, body = Items<PeerJson>), (status = "default", body = ErrorJson)))]
@@ -187,6 +196,18 @@ async fn forget(State(api): State<Api>, PathPart(name): PathPart) -> Reply<Forgo
     match api.ask(Command::Forget { peer: name }).await? {
         Answer::Forgotten { peer, revoked, told: who } => Ok(Json(ForgottenJson { peer, revoked, told: told(who) })),
         _ => Err(unexpected("forget")),
+    }
+}
+
+/// After a restore: what is lent to a peer goes on.
+#[utoipa::path(post, path = "/v1/peers/{name}/resume", tag = "peers", params(("name" = String, Path)),
+    responses((status = 200, body = ResumedJson), (status = "default", body = ErrorJson)))]
+async fn resume(State(api): State<Api>, PathPart(name): PathPart) -> Reply<ResumedJson> {
+    match api.ask(Command::Resume { peer: name.clone() }).await? {
+        Answer::Resumed(grants) => {
+            Ok(Json(ResumedJson { peer: name, resumed: grants.into_iter().map(GrantJson::from).collect() }))
+        }
+        _ => Err(unexpected("resume")),
     }
 }
 

@@ -70,6 +70,7 @@ pub enum Verb {
     Peers(Peers),
     Sync(Sync),
     Forget(Forget),
+    Resume(Resume),
     // Lending.
     Ask(Ask),
     Asks(Asks),
@@ -261,6 +262,14 @@ pub enum PeersAction {
 pub struct Sync {
     #[arg(value_name = "PEER")]
     pub peer: Option<String>,
+}
+
+#[derive(Args, Debug)]
+pub struct Resume {
+    #[arg(value_name = "PEER")]
+    pub peer: String,
+    #[arg(long, short)]
+    pub yes: bool,
 }
 
 #[derive(Args, Debug)]

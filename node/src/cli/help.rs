@@ -36,9 +36,10 @@ const JSON_KEYS: &[(&str, &str)] = &[
     ("invitations", r#"{"items":[{"expires","state"}]}"#),
     (
         "peers",
-        r#"{"items":[{"peer","kind","calls_itself","since","online","last_seen","lease_until","theirs":{"seq"},"mine":{"seq"},"state":"paired"|"pending"|"frozen"|"closed"}]}"#,
+        r#"{"items":[{"peer","kind","calls_itself","since","online","last_seen","lease_until","theirs":{"seq"},"mine":{"seq"},"state":"paired"|"pending"|"frozen"|"closed"|"restored"}]}"#,
     ),
     ("forget", r#"{"peer","revoked":[…],"told":[{"peer","state"}]}"#),
+    ("resume", r#"{"peer","resumed":[{…grant}]}"#),
     ("ask", r#"{"ask","state":"sent"|"queued"}"#),
     (
         "asks",

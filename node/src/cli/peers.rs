@@ -1,4 +1,4 @@
-//! `peers`, `sync`, `forget`: who is paired with this node, and ending that.
+//! `peers`, `sync`, `forget`, `resume`: who is paired with this node, ending that, and going on after a restore.
 
 use serde_json::{Value, json};
 
@@ -118,6 +118,22 @@ pub(super) async fn preview_grants(session: &Session, peer: &str) -> Done {
         screen.note(&screen.draw(super::grants::table(screen, &open)));
     }
     Ok(())
+}
+
+pub(super) async fn resume(session: &Session, args: arguments::Resume) -> Done {
+    let consent = asking::consent(args.yes)?;
+    let facts = Facts::none().text("peer", args.peer.clone());
+    if consent == Consent::Asked {
+        preview_grants(session, &args.peer).await?;
+    }
+    asking::confirm_or_end(session, consent, "resume-ask", &facts).await?;
+    let answer = session.post(&Url::new("/v1/peers").part(&args.peer).word("resume"), json!({})).await?;
+    let screen = &session.screen;
+    if screen.is_json() {
+        return screen.json(&answer);
+    }
+    let resumed = answer["resumed"].as_array().map_or(0, Vec::len) as u64;
+    screen.say("resume-done", &facts.number("count", resumed))
 }
 
 pub(super) async fn forget(session: &Session, args: arguments::Forget) -> Done {

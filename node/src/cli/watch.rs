@@ -12,7 +12,7 @@ use super::{
 use crate::messages::Facts;
 
 /// What a node reports. A newer node may report more; it is shown, and cannot be waited for by name.
-const EVENTS: [&str; 15] = [
+const EVENTS: [&str; 17] = [
     "field_changed",
     "granted",
     "revoked",
@@ -27,6 +27,8 @@ const EVENTS: [&str; 15] = [
     "paired",
     "closed",
     "forked",
+    "peer_restored",
+    "resumed",
     "pairing",
 ];
 

@@ -78,6 +78,7 @@ pub const DETAILS: &[(&str, &[&str])] = &[
     ("doctor-peers-ok", &["peers", "online"]),
     ("doctor-peers-waiting", &["peers"]),
     ("doctor-peers-frozen", &["peers"]),
+    ("doctor-peers-restored", &["peers"]),
     ("doctor-peers-locked", &[]),
     ("doctor-memory-ok", &[]),
     ("doctor-memory-swappable", &[]),
@@ -228,6 +229,10 @@ fn reached(peers: Option<&[PeerView]>) -> Check {
     let frozen = named(&|peer| peer.state == PeerState::Frozen);
     if !frozen.is_empty() {
         return Check::bad(NAME, "doctor-peers-frozen").text("peers", frozen);
+    }
+    let restored = named(&|peer| peer.state == PeerState::Restored);
+    if !restored.is_empty() {
+        return Check::bad(NAME, "doctor-peers-restored").text("peers", restored);
     }
     let waiting = named(&|peer| peer.state == PeerState::Paired && !peer.online && peer.last_problem.is_some());
     if !waiting.is_empty() {

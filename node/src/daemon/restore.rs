@@ -11,6 +11,8 @@ use std::{
 
 use allod_crypto::{Phrase, UnlockError, Vault, VaultError};
 use allod_protocol::{
+    command::NodeKind,
+    restore as incarnation,
     store::{Batch, Store},
     time::Timestamp,
 };
@@ -18,6 +20,7 @@ use rand_core::CryptoRng;
 use zeroize::Zeroizing;
 
 use super::{
+    clock::Clock,
     dice,
     failure::{Failure, NodeRefusal},
     init::{STORE, Unfinished, io_failure},
@@ -117,13 +120,27 @@ fn fill(
         batch.put(key, value);
     }
     store.commit(&batch).and_then(|()| store.check()).map_err(|fault| store_failure(&fault))?;
-    begin_incarnation(&mut *store, vault, dice)
+    begin_incarnation(&mut *store, vault, about.kind.into_kind(), dice)
 }
 
-/// What becomes of relationships: called when all rows are in the store and were looked through.
-fn begin_incarnation(store: &mut dyn Store, vault: &Vault, dice: &mut dyn CryptoRng) -> Result<(), Failure> {
-    let _ = (store, vault, dice);
-    Ok(())
+/// Begins a new log with each peer, and suspends what is lent: called when all rows are in the store and were looked through.
+fn begin_incarnation(
+    store: &mut dyn Store,
+    vault: &Vault,
+    kind: NodeKind,
+    dice: &mut dyn CryptoRng,
+) -> Result<(), Failure> {
+    let now = Clock::start().now();
+    let mut after = None;
+    loop {
+        let began = incarnation::begin(&*store, vault, kind, now, dice, after);
+        let (writes, next) = began.map_err(|fault| store_failure(&fault))?;
+        store.commit(&writes).map_err(|fault| store_failure(&fault))?;
+        match next {
+            Some(_) => after = next,
+            None => return Ok(()),
+        }
+    }
 }
 
 fn read_failure(path: &str, error: ReadError) -> Failure {

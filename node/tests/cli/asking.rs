@@ -116,6 +116,13 @@ fn whoever_only_presses_enter_has_agreed_to_nothing() {
             shown: "g-1aaaaaaa",
         },
         Case {
+            line: "resume acme",
+            before: vec![held.clone()],
+            order: ("POST", "/v1/peers/acme/resume"),
+            done: r#"{"peer": "acme", "resumed": []}"#,
+            shown: "g-1aaaaaaa",
+        },
+        Case {
             line: "forget acme",
             before: vec![held],
             order: ("POST", "/v1/peers/acme/forget"),

@@ -166,12 +166,8 @@ fn lender_was_put_back() -> Value {
     let (mut sessions, welcome) = asked(&mut Home::of(Side::Scanner), RESTORE_GENERATION, &noise);
     let (_, refused) = asked(&mut Home::of(Side::Scanner), 0, &noise);
     assert_eq!(refused, None, "under no other generation");
-    let hello = SessionRequest::Hello {
-        route: holder.route,
-        generation: RESTORE_GENERATION,
-        session: session_id(),
-        noise,
-    };
+    let hello =
+        SessionRequest::Hello { route: holder.route, generation: RESTORE_GENERATION, session: session_id(), noise };
     let welcome = welcome.unwrap();
     let Ok(SessionAnswer::Welcome { noise }) = SessionAnswer::decode(&welcome) else { panic!("no welcome") };
     let (keys, _) = initiator.finish(&noise).unwrap();
@@ -179,7 +175,10 @@ fn lender_was_put_back() -> Value {
     let says = Resumption { offer: Some(offer), sync: Sync::nothing() };
     let sealed = sealed(&keys, 0, &says.encode(), "request");
     let heard = sessions.open_request(session_id(), 0, &sealed).unwrap();
-    assert_eq!(heard.offer.as_ref().map(|offer| (offer.log, offer.chain)), says.offer.as_ref().map(|o| (o.log, o.chain)));
+    assert_eq!(
+        heard.offer.as_ref().map(|offer| (offer.log, offer.chain)),
+        says.offer.as_ref().map(|o| (o.log, o.chain))
+    );
     let request = SessionRequest::Sealed { session: session_id(), counter: 0, sealed };
     json!({
         "prologue": shown_prologue, "hello_dice": hex(&dice("hello")), "hello": hex(&hello.encode()),

@@ -13,7 +13,10 @@ use allod_crypto::backup::BACKUP_HEADER_BYTES;
 use allod_tests::process::{Engine, Node, Outcome, World, canary, control, pair, until};
 use serde_json::Value;
 
-use super::home::sealed_home;
+use super::{
+    home::sealed_home,
+    lending::{alice_and_shop, lent},
+};
 
 on_both_engines![
     everything_of_one_moment_comes_back_on_either_engine,
@@ -21,6 +24,9 @@ on_both_engines![
     a_restore_that_was_cut_off_is_begun_again,
     a_backup_shows_one_moment_while_writes_go_on,
     no_canary_is_in_a_backup_or_in_the_home_that_comes_of_it,
+    a_person_whose_disk_died_goes_on_with_her_vendors,
+    what_was_lent_waits_for_the_peer_and_for_its_person,
+    a_vendor_whose_disk_died_gets_what_is_lent_to_it,
 ];
 
 /// A value that alone is nearly a part.
@@ -51,6 +57,105 @@ fn records(node: &Node) -> Value {
 fn restored(to: &Node, backup: &Path, words: &str, engine: Engine) -> Outcome {
     let line = format!("restore {} --no-passphrase --engine {} --json", backup.display(), engine.word());
     to.types_with(&line, words)
+}
+
+fn state_of(node: &Node, peer: &str) -> String {
+    node.does(&format!("peers show {peer}"))["state"].as_str().unwrap().to_owned()
+}
+
+/// A home is lost, and put back in another place, by a node that can be dialled where the lost one was.
+fn put_back(world: &World, mut lost: Node, backup: &Path, engine: Engine) -> Node {
+    lost.kill();
+    fs::remove_dir_all(&lost.home).unwrap();
+    let mut back = world.nowhere("back");
+    back.listen.clone_from(&lost.listen);
+    restored(&back, backup, &lost.phrase, engine).json().unwrap();
+    back.start();
+    back
+}
+
+fn a_person_whose_disk_died_goes_on_with_her_vendors(engine: Engine) {
+    let world = World::new(engine);
+    let (alice, shop, names) = alice_and_shop(&world);
+    let from = names.inviter.as_str();
+    alice.does("set contact/me/phone=1");
+    let give = |field: &str| lent(&alice.does(&format!("grant shop contact/me/{field} --purpose care --yes")));
+    let (kept, taken) = (give("city"), give("phone"));
+    shop.awaits("contact/me/phone", from, "1");
+    let file = world.place().join("alice.backup");
+    alice.does(&format!("backup {}", file.display()));
+    alice.does(&format!("revoke {taken} --yes"));
+    alice.does("set contact/me/city=Lyon");
+    give("email");
+    shop.awaits("contact/me/email", from, "alice@example.org");
+
+    let back = put_back(&world, alice, &file, engine);
+    until("the shop was heard", 30, || back.tries("resume shop --yes").is_ok());
+    assert_eq!(state_of(&back, "shop"), "paired");
+    // As of the backup, but for what was taken back since, and what was lent since.
+    shop.awaits("contact/me/city", from, "Paris");
+    for gone in ["phone", "email"] {
+        shop.awaits_refusal(&format!("contact/me/{gone}"), from, "revoked");
+    }
+    let grants = back.items("grants --given");
+    let state = |id: &str| grants.iter().find(|grant| grant["grant"] == id).map(|grant| grant["state"].clone());
+    assert_eq!((state(&kept), state(&taken)), (Some("active".into()), Some("revoked".into())));
+    back.does("set contact/me/city=Nice");
+    shop.awaits("contact/me/city", from, "Nice");
+    for node in [&back, &shop] {
+        assert_eq!(node.does("log --verify")["ok"], true);
+    }
+    let twice = back.refused("resume shop --yes");
+    assert_eq!((twice.exit, twice.code.as_str()), (1, "conflict"));
+}
+
+fn what_was_lent_waits_for_the_peer_and_for_its_person(engine: Engine) {
+    let world = World::new(engine);
+    let (alice, mut shop, names) = alice_and_shop(&world);
+    let given = lent(&alice.does("grant shop contact/me/city --purpose care --yes"));
+    shop.awaits("contact/me/city", &names.inviter, "Paris");
+    shop.does("set offer/one/price=9");
+    shop.does(&format!("grant '{}' offer/one/price --purpose care --yes", names.inviter));
+    alice.awaits("offer/one/price", "shop", "9");
+    let file = world.place().join("alice.backup");
+    alice.does(&format!("backup {}", file.display()));
+    shop.stop();
+    let back = put_back(&world, alice, &file, engine);
+    assert_eq!(state_of(&back, "shop"), "restored");
+    let refused = back.refused("resume shop --yes");
+    assert_eq!((refused.exit, refused.code.as_str()), (8, "unreachable"));
+    let refused = back.refused("grant shop contact/me/email --purpose care --yes");
+    assert_eq!((refused.exit, refused.code.as_str()), (1, "conflict"));
+    // What the shop lends may have been taken back since.
+    let refused = back.reads("offer/one/price", "shop").unwrap_err();
+    assert_eq!((refused.exit, refused.code.as_str()), (5, "lease_over"));
+    let doctor = String::from_utf8(back.types("doctor --json").stdout).unwrap();
+    assert!(doctor.contains("doctor-peers-restored"), "{doctor}");
+    assert_eq!(back.items("grants --given")[0]["state"], "suspended");
+    // Taking back needs nobody.
+    back.does(&format!("revoke {given} --yes"));
+    shop.start();
+    shop.awaits_refusal("contact/me/city", &names.inviter, "revoked");
+    back.awaits("offer/one/price", "shop", "9");
+    until("nothing waits any more", 20, || state_of(&back, "shop") == "paired");
+}
+
+fn a_vendor_whose_disk_died_gets_what_is_lent_to_it(engine: Engine) {
+    let world = World::new(engine);
+    let (alice, shop, names) = alice_and_shop(&world);
+    let from = names.inviter.as_str();
+    alice.does("grant shop contact/me/city --purpose care --yes");
+    shop.awaits("contact/me/city", from, "Paris");
+    let file = world.place().join("shop.backup");
+    shop.does(&format!("backup {}", file.display()));
+    alice.does("grant shop contact/me/email --purpose care --yes");
+    shop.awaits("contact/me/email", from, "alice@example.org");
+    let back = put_back(&world, shop, &file, engine);
+    alice.does("set contact/me/city=Lyon");
+    back.awaits("contact/me/city", from, "Lyon");
+    back.awaits("contact/me/email", from, "alice@example.org");
+    assert_eq!(state_of(&back, from), "paired");
+    assert!(alice.items("log shop").iter().any(|entry| entry["kind"] == "Resumed"));
 }
 
 /// Where each part of a backup begins, and its end.
@@ -85,7 +190,7 @@ fn everything_of_one_moment_comes_back_on_either_engine(engine: Engine) {
     alice.does("set contact/me/city=Nantes contact/later/city=Brest");
     alice.does("remove note/0 --yes");
 
-    // Of several nodes with one past a peer would see the histories part.
+    // Which of several nodes with one past is the one, no peer could tell.
     shop.stop();
     let second = world.place().join("second.pass");
     fs::write(&second, "second horse battery\n").unwrap();

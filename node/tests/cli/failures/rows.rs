@@ -154,6 +154,7 @@ pub fn usage_rows() -> Vec<Row> {
         row("grant acme contact/me/email --purpose delivery", Alone, 2, "usage", NEEDS_YES, "the same with --yes"),
         row("remove contact/me", Alone, 2, "usage", NEEDS_YES, "the same with --yes"),
         row("forget acme", Alone, 2, "usage", NEEDS_YES, "the same with --yes"),
+        row("resume acme", Alone, 2, "usage", NEEDS_YES, "the same with --yes"),
         row("revoke acme", Alone, 2, "usage", NEEDS_YES, "the same with --yes"),
         row("invite", Alone, 2, "usage", NEEDS_YES, "the same with --yes"),
         row("accept ALLOD:AAAA", Alone, 2, "usage", NEEDS_YES, "the same with --yes"),
@@ -354,6 +355,14 @@ pub fn refused_rows() -> Vec<Row> {
             "allod peers",
         ),
         row(
+            "resume acme --yes",
+            Fresh("POST", "/v1/peers/acme/resume", no_peer()),
+            4,
+            "not_found",
+            "No peer is called \"acme\".",
+            "allod peers",
+        ),
+        row(
             "sync acme",
             Fresh("POST", "/v1/sync", no_peer()),
             4,
@@ -487,7 +496,7 @@ pub fn refused_rows() -> Vec<Row> {
             7,
             "damaged",
             "The store is damaged.",
-            "a copy of this home made earlier, put in its place",
+            "allod restore FILE with a new --home, or a copy of this home made earlier, put in its place",
         ),
         row(
             "set contact/me/city=Paris",
