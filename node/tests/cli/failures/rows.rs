@@ -188,7 +188,7 @@ pub fn usage_rows() -> Vec<Row> {
             Alone,
             2,
             "usage",
-            "\"nothing\" is not an event. There are: field_changed, granted, revoked, asked, answered, declined, withdrawn, purged, used, peer_online, peer_offline, paired, closed, forked, pairing.",
+            "\"nothing\" is not an event. There are: field_changed, granted, revoked, asked, answered, declined, withdrawn, purged, used, peer_online, peer_offline, paired, closed, forked, peer_restored, resumed, pairing.",
             "--until with one of these",
         ),
         row(
