@@ -330,7 +330,9 @@ fn changes_of_keys_without_end_leave_two_generations() {
             let routes = tx.scan_raw(&Key::table(Table::Routes), None, usize::MAX).unwrap().len();
             (relationship.speaks, relationship.key_sets.len(), routes)
         });
-        assert_eq!((speaks, sets, routes), (generation, 2, 2));
+        // The first route stays, for a side that is put back.
+        let first = usize::from(generation > 1);
+        assert_eq!((speaks, sets, routes), (generation, 2, 2 + first));
     }
     // The newest keys are good for the next session.
     ours.greeted_by(&mut peer);
