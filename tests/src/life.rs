@@ -422,12 +422,15 @@ impl Life {
         let mut waits = false;
         for (back, away) in [(one, other), (other, one)] {
             if known(back, away).is_some_and(|known| known.waits) {
-                let ended = known(away, back).is_none_or(|known| known.state == PeerState::Closed);
+                waits = true;
+                // Its own backup may be from before they met.
+                let there = known(away, back).filter(|known| known.state != PeerState::Pending);
+                let Some(there) = there else { continue };
+                let ended = there.state == PeerState::Closed;
                 let calls = self.world.nodes[away.0].kind == NodeKind::Person && finds(away, back);
                 let (back_name, name) = (self.world.name(back), self.world.name(away));
                 assert!(!finds(back, away), "{back_name} was put back, finds {name} and has not met it since");
                 assert!(ended || !calls, "{name} finds {back_name}, which was put back, and has not met it since");
-                waits = true;
             }
         }
         waits
