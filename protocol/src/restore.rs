@@ -396,6 +396,15 @@ pub(crate) fn is_resumed(tx: &Tx<'_>, relationship: &Relationship) -> Result<boo
     Ok(row.is_some_and(|row| row.former.iter().any(|former| !former.sent)))
 }
 
+/// Whether both new logs have their first entries, and the other side's is a statement: one that waits has no other word that it was heard.
+///
+/// # Errors
+/// [`StoreFault`].
+pub(crate) fn has_begun(tx: &Tx<'_>, relationship: &Relationship) -> Result<bool, StoreFault> {
+    let first = log::kept_body(tx, relationship, log::theirs(tx, relationship)?.log, 1)?;
+    Ok(matches!(first, Some((_, Body::Resumed(_)))) && log::own(tx, relationship)?.next > 1)
+}
+
 /// What we know to go on with a peer.
 fn statement(tx: &Tx<'_>, relationship: RelationshipId) -> Result<Resumed, StoreFault> {
     let mut resumed = Resumed { given: Vec::new(), held: Vec::new(), asked: Vec::new(), asked_of: Vec::new() };

@@ -67,6 +67,8 @@ pub struct Session {
     pub renewed: Duration,
     /// Under the keys of a restore: nothing is said in it before a side that was put back said where its log goes on.
     pub resuming: bool,
+    /// Others went when it was chosen, and the other side may have chosen one of these: a request of ours shows it.
+    pub is_doubtful: bool,
 }
 
 #[derive(Debug)]
@@ -225,6 +227,7 @@ impl Sessions {
             renew_every: None,
             renewed: running,
             resuming: generation == RESTORE_GENERATION,
+            is_doubtful: false,
         };
         self.live.insert(id, session);
     }
@@ -402,7 +405,11 @@ impl Sessions {
         let relationship = session.relationship;
         self.hellos.retain(|_, hello| hello.relationship != relationship);
         let others = self.live.iter().filter(|(other, session)| **other != id && session.relationship == relationship);
-        for other in others.map(|(id, _)| *id).collect::<Vec<_>>() {
+        let others: Vec<_> = others.map(|(id, _)| *id).collect();
+        if let Some(session) = self.live.get_mut(&id) {
+            session.is_doubtful = !others.is_empty();
+        }
+        for other in others {
             self.remove(other);
         }
         self.newest.insert(relationship, id);

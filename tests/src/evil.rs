@@ -14,6 +14,7 @@ use allod_protocol::{
     relationship::Relationship,
     restore::{self, Incarnation},
     store::StoreFault,
+    table::Key,
     tx::Tx,
     wire::{
         body::{Acknowledged, Body},
@@ -136,18 +137,21 @@ impl Evil {
         self.link
     }
 
-    /// Begins another log for the victim, in which nothing stands yet.
+    /// Begins another log for the victim, in which nothing stands yet, under an id that it may choose.
     ///
     /// # Panics
     /// If its own home does not read.
-    pub fn begins(&mut self, world: &mut World) {
+    pub fn begins(&mut self, world: &mut World, under: Option<LogId>) {
         let petname = called(world, self.node, self.victim);
         let (vault, now) = (world.nodes[self.node.0].vault(), world.nodes[self.node.0].now(world.now_us));
         let SimNode { disk, .. } = &world.nodes[self.node.0];
         let mut tx = Tx::new(disk, &vault, &mut self.dice, now);
         let relationship = Relationship::named(&tx, &petname).expect("they are paired");
         let chain = log::begin_own(&mut tx, &relationship);
-        self.offer = Some((log::own(&tx, &relationship).expect("it was begun").log, *chain.bytes()));
+        let mut own = log::own(&tx, &relationship).expect("it was begun");
+        own.log = under.unwrap_or(own.log);
+        tx.put(&Key::own_log(relationship.id), &own);
+        self.offer = Some((own.log, *chain.bytes()));
         let (batch, _) = tx.finish();
         world.nodes[self.node.0].disk.commit(&batch).expect("its disk is honest");
     }

@@ -14,6 +14,7 @@ mod scenarios {
     mod overstepping;
     mod pairing;
     mod promises;
+    mod put_back;
     mod reading;
     mod removing;
     mod restoring;

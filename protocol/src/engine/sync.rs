@@ -156,7 +156,7 @@ impl Live {
     pub(super) fn carried_by_answer(&mut self, tx: &mut Tx<'_>, session: SessionId) {
         let Some(known) = self.sessions.get_mut(session) else { return };
         let id = known.relationship;
-        known.wanted = false;
+        known.wanted = std::mem::take(&mut known.is_doubtful);
         for other in tx.take_touched() {
             if other != id {
                 tx.touch(other);
@@ -207,8 +207,7 @@ impl Live {
         }
         self.sync(tx, session, sync)?;
         let Some(relationship) = Relationship::find(tx, id)? else { return Ok(()) };
-        if taken == Taken::New && (log::theirs(tx, &relationship)?.next == 1 || log::own(tx, &relationship)?.next == 1)
-        {
+        if taken == Taken::New && !restore::has_begun(tx, &relationship)? {
             // Nothing can be said before both logs have their first entries.
             return Err(Misbehaviour::Malformed.into());
         }

@@ -410,7 +410,7 @@ fn first_words(world: &World, evil: &Evil) -> Sync {
 /// One that was put back, whose new log begins with this.
 fn begins_with(world: &mut World, node: NodeId, victim: NodeId, body: &Body) -> (Evil, Sync) {
     let mut evil = Evil::comes_back(world, node, victim).expect("the first keys are known");
-    evil.begins(world);
+    evil.begins(world, None);
     let sequence = evil.writes(world, body, None);
     assert_eq!(sequence, 1);
     let said = first_words(world, &evil);
