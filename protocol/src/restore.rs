@@ -18,7 +18,6 @@ use crate::{
     codec::Coded,
     command::{AskState, Direction, Happening, Mode, NodeKind, PeerState, Purge},
     delivery,
-    door::Authorized,
     grant::{FieldKeyRow, Grant, destroy_keys, sealed_keys, send_keys, take_back},
     holding,
     id::{LogId, RelationshipId, RouteId},
@@ -70,7 +69,7 @@ impl Coded for Incarnation {}
 /// What became of an offer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Taken {
-    /// The other side's log began anew.
+    /// The other side's log began anew, or we heard only after a restore that it had.
     New,
     /// It is the log that we have.
     Known,
@@ -313,14 +312,19 @@ fn forget_what_was_told(relationship: &mut Relationship) {
 /// # Errors
 /// [`Stop::Misbehaved`] if the log is no new one, or the other side begins too often.
 pub(crate) fn offered(tx: &mut Tx<'_>, relationship: &mut Relationship, offer: &Offer) -> Result<Taken, Stop> {
-    if log::theirs(tx, relationship)?.log == offer.log {
+    let known = log::theirs(tx, relationship)?.log == offer.log;
+    if known && !waits(tx, relationship)? {
         return Ok(Taken::Known);
     }
     let mut incarnation = Incarnation::of(tx, relationship)?.ok_or(Misbehaviour::NotAllowed)?;
-    if tx.has(&Key::log_id(offer.log))? || !incarnation.waits && incarnation.is_too_often(tx, relationship) {
-        return Err(Misbehaviour::NotAllowed.into());
+    // It was put back too, and began this log before our backup was made: it still waits for us with what it stated then.
+    let again = if known { Some(stated(tx, relationship)?.ok_or(Misbehaviour::NotAllowed)?) } else { None };
+    if !known {
+        if tx.has(&Key::log_id(offer.log))? || !incarnation.waits && incarnation.is_too_often(tx, relationship) {
+            return Err(Misbehaviour::NotAllowed.into());
+        }
+        incarnation.renew_theirs(tx, relationship, offer)?;
     }
-    incarnation.renew_theirs(tx, relationship, offer)?;
     if !incarnation.waits {
         incarnation.renewals += 1;
         incarnation.renew_own(tx, relationship)?;
@@ -335,6 +339,9 @@ pub(crate) fn offered(tx: &mut Tx<'_>, relationship: &mut Relationship, offer: &
     incarnation.save(tx, relationship.id);
     forget_what_was_told(relationship);
     relationship.save(tx);
+    if let Some(statement) = again {
+        resumed(tx, relationship, &statement)?;
+    }
     Ok(Taken::New)
 }
 
@@ -401,8 +408,16 @@ pub(crate) fn is_resumed(tx: &Tx<'_>, relationship: &Relationship) -> Result<boo
 /// # Errors
 /// [`StoreFault`].
 pub(crate) fn has_begun(tx: &Tx<'_>, relationship: &Relationship) -> Result<bool, StoreFault> {
+    Ok(stated(tx, relationship)?.is_some() && log::own(tx, relationship)?.next > 1)
+}
+
+/// The statement that the other side's log begins with.
+fn stated(tx: &Tx<'_>, relationship: &Relationship) -> Result<Option<Resumed>, StoreFault> {
     let first = log::kept_body(tx, relationship, log::theirs(tx, relationship)?.log, 1)?;
-    Ok(matches!(first, Some((_, Body::Resumed(_)))) && log::own(tx, relationship)?.next > 1)
+    Ok(match first {
+        Some((_, Body::Resumed(statement))) => Some(statement),
+        _ => None,
+    })
 }
 
 /// What we know to go on with a peer.
@@ -440,12 +455,7 @@ fn statement(tx: &Tx<'_>, relationship: RelationshipId) -> Result<Resumed, Store
 ///
 /// # Errors
 /// [`Stop`].
-pub(crate) fn resumed(
-    tx: &mut Tx<'_>,
-    relationship: &mut Relationship,
-    order: &Authorized<Resumed>,
-) -> Result<(), Stop> {
-    let said = order.body();
+pub(crate) fn resumed(tx: &mut Tx<'_>, relationship: &mut Relationship, said: &Resumed) -> Result<(), Stop> {
     let put_back = relationship.state == PeerState::Restored;
     let begins = log::own(tx, relationship)?.next == 1;
     let at = tx.wall();

@@ -371,7 +371,7 @@ impl Live {
                 Ok(())
             }
             Order::Closed(order) => self.closed_there(tx, relationship, order.at()),
-            Order::Resumed(order) => restore::resumed(tx, &mut relationship, &order),
+            Order::Resumed(order) => restore::resumed(tx, &mut relationship, order.body()),
             Order::Unknown => Ok(()),
         }
     }

@@ -318,3 +318,30 @@ fn what_was_taken_back_is_not_gone_before_its_holder_says_so() {
     assert!(matches!(evil.says(&mut world, &said), Met::Answer(_)));
     assert_eq!(world.grant_of(alice, &grant).purge, Purge::Awaited);
 }
+
+#[test]
+fn two_that_were_put_back_hear_each_other_though_one_knew_the_others_new_log() {
+    let (mut world, alice, shop, grant) = lent(4_211);
+    world.set(alice, PHONE, "1");
+    world.stop(shop);
+    let unheard = world.grant(alice, shop, [PHONE]);
+    // Alice takes the log that the shop begins anew. The shop never gets her answer, and her next backup has its log.
+    let mut evil = Evil::comes_back(&mut world, shop, alice).expect("the first keys are known");
+    let said = Sync { have: Vec::new(), ..evil.message(&world, evil.entries(&world, 1..=evil.written(&world))) };
+    assert!(matches!(evil.says(&mut world, &said), Met::Answer(_)));
+    let home = backup(&world, alice);
+    world.put_back(alice, home);
+    world.start(shop);
+    world.run_for(Duration::from_secs(1_500));
+    for node in [alice, shop] {
+        assert!(!world.known_peers(node)[0].waits, "{}", world.name(node));
+    }
+    assert_eq!(world.grant_of(alice, &unheard).state, GrantState::Revoked, "its holder never heard of it");
+    world.resume(alice, shop);
+    world.set(alice, CITY, "Lyon");
+    world.run_for(Duration::from_secs(800));
+    assert_eq!(world.text(shop, alice, CITY), "Lyon");
+    assert_eq!(world.grant_of(shop, &grant).state, GrantState::Active);
+    world.verify(alice);
+    world.verify(shop);
+}
