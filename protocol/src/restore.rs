@@ -403,7 +403,7 @@ pub(crate) fn is_resumed(tx: &Tx<'_>, relationship: &Relationship) -> Result<boo
     Ok(row.is_some_and(|row| row.former.iter().any(|former| !former.sent)))
 }
 
-/// Whether both new logs have their first entries, and the other side's is a statement: one that waits has no other word of it.
+/// Whether both new logs have their first entries, and the other side's is a statement: nothing else ends the waiting.
 ///
 /// # Errors
 /// [`StoreFault`].

@@ -62,7 +62,7 @@ fn what_is_lent_is_suspended_until_its_person_says_that_it_goes_on() {
     assert_eq!(refused(&mut world, alice, command), Code::Conflict);
 
     let going = world.resume(alice, shop);
-    assert_eq!(going.iter().map(|one| one.grant.clone()).collect::<Vec<_>>(), [grant.clone()]);
+    assert_eq!(going.iter().map(|one| &one.grant).collect::<Vec<_>>(), [&grant]);
     world.settle();
     assert_eq!(world.grant_of(alice, &grant).state, GrantState::Active);
     assert_eq!(world.text(shop, alice, "contact/me/city"), "Nice");
