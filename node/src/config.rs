@@ -13,7 +13,6 @@ use allod_protocol::command::NodeKind;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    backup::About,
     daemon::{
         failure::{Failure, NodeRefusal},
         limits::CONFIG_MAX_BYTES,
@@ -105,13 +104,6 @@ impl Settings {
     pub fn new(node: String, name: String, kind: KindWord) -> Self {
         let store = StoreSettings::default();
         Self { format: FORMAT, node, name, kind, listen: listen_default(), carry: None, store }
-    }
-
-    /// The settings of a home that a backup is brought back to: what belongs to a machine is as in a new one.
-    #[must_use]
-    pub fn restored(about: &About, engine: EngineName) -> Self {
-        let settings = Self::new(about.node.clone(), about.name.clone(), about.kind);
-        Self { carry: about.carry, store: StoreSettings { engine }, ..settings }
     }
 
     /// Whether hints of others are carried.

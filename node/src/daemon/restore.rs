@@ -30,7 +30,7 @@ use super::{
 };
 use crate::{
     backup::{About, ClosedBackup, OpenBackup, ReadError, Rows},
-    config::Settings,
+    config::{Settings, StoreSettings},
     store::{self, EngineName, home::replace_file},
 };
 
@@ -109,7 +109,7 @@ fn fill(
     unread: &impl Fn(ReadError) -> Failure,
     dice: &mut dyn CryptoRng,
 ) -> Result<(), Failure> {
-    Unfinished::furnish(dir, &Settings::restored(about, engine)).map_err(|error| io_failure(dir, &error))?;
+    Unfinished::furnish(dir, &settings_of(about, engine)).map_err(|error| io_failure(dir, &error))?;
     let mut store = store::open(engine, &dir.join(STORE), false).map_err(|fault| store_failure(&fault))?;
     let mut batch = Batch::new();
     while let Some((key, value)) = rows.next_row().map_err(unread)? {
@@ -121,6 +121,14 @@ fn fill(
     }
     store.commit(&batch).and_then(|()| store.check()).map_err(|fault| store_failure(&fault))?;
     begin_incarnation(&mut *store, vault, about.kind.into_kind(), dice)
+}
+
+/// What belongs to a machine is as in a new home.
+fn settings_of(about: &About, engine: EngineName) -> Settings {
+    let mut settings = Settings::new(about.node.clone(), about.name.clone(), about.kind);
+    settings.carry = about.carry;
+    settings.store = StoreSettings { engine };
+    settings
 }
 
 /// Begins a new log with each peer, and suspends what is lent: called when all rows are in the store and were looked through.
