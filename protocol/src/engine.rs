@@ -13,6 +13,7 @@ mod command;
 mod first_word;
 #[cfg(test)]
 mod hostile;
+mod resuming;
 mod sync;
 mod waits;
 
@@ -23,7 +24,7 @@ use rand_core::CryptoRng;
 
 use crate::{
     codec::Coded,
-    command::{Command, Happening, NodeKind, PeerState, Purge, Ticket},
+    command::{Command, NodeKind, PeerState, Purge, Ticket},
     contact::Contacts,
     effect::{Channel, Effect, Message},
     event::Event,
@@ -54,6 +55,7 @@ use crate::{
     },
 };
 use first_word::FirstWord;
+use resuming::Asking;
 use sync::Heard;
 use waits::Waits;
 
@@ -309,13 +311,6 @@ fn fault_of(stop: Stop) -> StoreFault {
             StoreFault::Damaged { detail: "what is stored is refused".to_owned() }
         }
     }
-}
-
-/// Who asked in what is said now: an answer may call for nothing, a request is answered.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Asking {
-    Us,
-    Them,
 }
 
 /// Whom an event came from, to answer them if it comes to nothing.
@@ -832,15 +827,7 @@ fn wants_contact(tx: &Tx<'_>, relationship: &Relationship) -> Result<bool, Store
 }
 
 fn happened(tx: &mut Tx<'_>, relationship: &Relationship, event: &'static str) {
-    tx.happened(Happening {
-        at: tx.wall(),
-        event,
-        peer: Some(relationship.petname.clone()),
-        grant: None,
-        ask: None,
-        selectors: Vec::new(),
-        path: None,
-    });
+    holding::tell(tx, relationship, event, None, tx.wall());
 }
 
 /// A command as the engine's front door takes it.

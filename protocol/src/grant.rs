@@ -526,6 +526,27 @@ pub(crate) fn send_keys(
     delivery::note_flight(tx, relationship, grant, sequence)
 }
 
+/// What a follow or once grant still lends goes under fresh random keys from now on: the next epoch, sent in one entry. Returns the selectors.
+///
+/// # Errors
+/// [`StoreFault`].
+pub(crate) fn next_epoch(
+    tx: &mut Tx<'_>,
+    relationship: &Relationship,
+    grant: &mut Grant,
+) -> Result<Vec<u16>, StoreFault> {
+    let places = grant.live_selectors();
+    for place in &places {
+        destroy_keys(tx, grant.id, *place)?;
+        let lent = &mut grant.selectors[usize::from(*place)];
+        lent.epoch += 1;
+        let key = SecretKey::random(&mut *tx.dice);
+        tx.put(&Key::field_key(grant.id, *place, lent.epoch), &FieldKeyRow(StoredKey::keep(&key)));
+    }
+    send_keys(tx, relationship, grant, &places)?;
+    Ok(places)
+}
+
 /// Destroys all keys of one selector.
 ///
 /// # Errors

@@ -19,7 +19,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     command::{Direction, Mode, PeerState},
-    grant::{FieldKeyRow, Grant, send_keys},
+    grant::{Grant, next_epoch},
     id::RouteId,
     limits::{REKEY_EVERY, REKEYS_AHEAD_MAX},
     log,
@@ -150,9 +150,12 @@ pub(crate) fn received(
 
 /// Whether this change comes before its time: more than one in thirty days since the pairing, and those that a leaping clock may begin.
 fn is_early(tx: &Tx<'_>, relationship: &Relationship, generation: u32) -> bool {
-    let every = REKEY_EVERY.as_millis();
-    let in_time = tx.wall().since(relationship.since).as_millis() / every;
-    u128::from(generation) > in_time + u128::from(REKEYS_AHEAD_MAX)
+    u128::from(generation) > terms_since_pairing(tx, relationship) + u128::from(REKEYS_AHEAD_MAX)
+}
+
+/// How often thirty days have passed since the pairing: as often, and a few times more, a peer may call for new keys.
+pub(crate) fn terms_since_pairing(tx: &Tx<'_>, relationship: &Relationship) -> u128 {
+    tx.wall().since(relationship.since).as_millis() / REKEY_EVERY.as_millis()
 }
 
 /// Replies to a change of keys that came too early, if its time has come.
@@ -323,15 +326,7 @@ pub(crate) fn next_epochs(tx: &mut Tx<'_>, relationship: &Relationship) -> Resul
         if !follows {
             continue;
         }
-        let places = grant.live_selectors();
-        for place in &places {
-            crate::grant::destroy_keys(tx, grant.id, *place)?;
-            let lent = &mut grant.selectors[usize::from(*place)];
-            lent.epoch += 1;
-            let key = SecretKey::random(&mut *tx.dice);
-            tx.put(&Key::field_key(grant.id, *place, lent.epoch), &FieldKeyRow(StoredKey::keep(&key)));
-        }
-        send_keys(tx, relationship, &mut grant, &places)?;
+        next_epoch(tx, relationship, &mut grant)?;
         grant.save(tx);
     }
     Ok(())

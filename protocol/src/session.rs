@@ -241,7 +241,12 @@ impl Sessions {
         if first {
             session.have = have;
             session.sent = have;
-            self.newest.insert(session.relationship, id);
+            if session.resuming {
+                // Whoever has the first keys and says nothing with them takes no place of the peer's.
+                self.newest.entry(session.relationship).or_insert(id);
+            } else {
+                self.newest.insert(session.relationship, id);
+            }
         }
         first
     }

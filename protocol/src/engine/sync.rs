@@ -16,18 +16,18 @@ use crate::{
     refusal::Refusal,
     rekey,
     relationship::{Freeze, PeerRef, Relationship},
-    restore::{self, Taken},
+    restore,
     store::StoreFault,
     table::Key,
     tx::{Misbehaviour, Stop, Tx},
     usage,
     wire::{
         body::{Body, CellPlace, Paired, Profile, Purged, Read, Served, ServedOutcome, ServedPayload},
-        session::{RESTORE_GENERATION, Resumption, Sync},
+        session::Sync,
     },
 };
 
-use super::{Asking, Live, happened};
+use super::{Live, happened};
 
 /// What somebody on our side waits for. They are told at the end of a step, so that a message whose end is refused tells nobody anything.
 pub(super) enum Heard {
@@ -69,7 +69,7 @@ impl Live {
     }
 
     /// A peer is there: it is told and handed what there is for it.
-    fn is_there(
+    pub(super) fn is_there(
         &mut self,
         tx: &mut Tx<'_>,
         session: SessionId,
@@ -161,71 +161,6 @@ impl Live {
             if other != id {
                 tx.touch(other);
             }
-        }
-    }
-
-    /// What the other side says. Under the keys of a restore nothing counts before one of the two said where its log goes on.
-    pub(super) fn said(
-        &mut self,
-        tx: &mut Tx<'_>,
-        session: SessionId,
-        said: Resumption,
-        asking: Asking,
-    ) -> Result<(), Stop> {
-        let Resumption { offer, sync } = said;
-        let Some(known) = self.sessions.get_mut(session) else { return Ok(()) };
-        if known.generation != RESTORE_GENERATION {
-            return self.sync(tx, session, sync);
-        }
-        let (id, link, resuming) = (known.relationship, known.link, known.resuming);
-        let Some(mut relationship) = Relationship::find(tx, id)? else { return Ok(()) };
-        let Some(offer) = offer else {
-            if !resuming {
-                self.sync(tx, session, sync)?;
-                return self.beginning_arrived(tx, id);
-            }
-            if !sync.is_nothing() {
-                return Err(Misbehaviour::Malformed.into());
-            }
-            let waits = restore::waits(tx, &relationship)?;
-            if asking == Asking::Us && !waits {
-                // Neither of us was put back: whatever it refused, it was not that.
-                self.contacts.refused(id, tx.now, &mut *tx.dice);
-                self.drop_session(tx, session)?;
-            }
-            return Ok(());
-        };
-        let before = log::own(tx, &relationship)?.log;
-        let taken = restore::offered(tx, &mut relationship, &offer)?;
-        if taken == Taken::New && !resuming {
-            // A log begins once in a session.
-            return Err(Misbehaviour::NotAllowed.into());
-        }
-        let began = log::own(tx, &relationship)?.log != before;
-        if resuming {
-            self.sessions.resumed(session, began);
-        }
-        self.sync(tx, session, sync)?;
-        let Some(relationship) = Relationship::find(tx, id)? else { return Ok(()) };
-        if taken == Taken::New && !restore::has_begun(tx, &relationship)? {
-            // Nothing can be said before both logs have their first entries.
-            return Err(Misbehaviour::Malformed.into());
-        }
-        self.beginning_arrived(tx, id)?;
-        if resuming {
-            self.hints.learn(&relationship, tx);
-            self.is_there(tx, session, relationship, link, false)?;
-        }
-        Ok(())
-    }
-
-    /// Where our log's chain began is forgotten once the other side has what comes first in it.
-    fn beginning_arrived(&mut self, tx: &mut Tx<'_>, id: RelationshipId) -> Result<(), Stop> {
-        match Relationship::find(tx, id)? {
-            Some(relationship) if log::own(tx, &relationship)?.acknowledged > 0 => {
-                Ok(restore::arrived(tx, &relationship)?)
-            }
-            _ => Ok(()),
         }
     }
 
