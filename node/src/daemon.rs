@@ -143,6 +143,7 @@ impl Daemon {
         if init::is_half_made(&dir) {
             return Err(NodeRefusal::HomeHalfMade { home: dir.display().to_string() }.into());
         }
+        clock::confirm()?;
         let settings = Settings::load(&dir)?;
         let make_opener = make_opener(&settings);
         let home = take(&dir).await?;
@@ -230,9 +231,7 @@ impl Daemon {
             farewell = told => Ok(farewell),
             () = reached(self.node.stages.asked.subscribe()) => Ok(Farewell::Asked),
             ended = &mut self.end => Err(end_failure(ended.unwrap_or(Ended::Engine("its thread is gone".to_owned())))),
-            () = lost(&self.home, &self.socket, &self.socket_gone) => {
-                Err(NodeRefusal::HomeMoved { home: self.home.dir().display().to_string() }.into())
-            }
+            failure = lost(&self.home, &self.socket, &self.socket_gone) => Err(failure),
         };
         let ended = ended.inspect_err(|failure: &Failure| {
             // In the log too, in plain words and before anything else can go wrong.
@@ -296,15 +295,19 @@ fn notify(states: &[sd_notify::NotifyState<'_>]) {
     let _ = sd_notify::notify(states);
 }
 
-/// Returns once the home's path leads elsewhere: what a node acknowledges must be where its owner will look for it. Says meanwhile when the
-/// socket is gone from there.
-async fn lost(home: &Home, socket: &Path, socket_gone: &Notify) {
+/// Returns once the home's path leads elsewhere: what a node acknowledges must be where its owner will look for it; or once there is no
+/// time. Says meanwhile when the socket is gone from the home.
+async fn lost(home: &Home, socket: &Path, socket_gone: &Notify) -> Failure {
     while home.is_in_place() {
+        if let Err(failure) = clock::confirm() {
+            return failure;
+        }
         if !socket.exists() {
             socket_gone.notify_one();
         }
         sleep(HOME_LOOKED_AT).await;
     }
+    NodeRefusal::HomeMoved { home: home.dir().display().to_string() }.into()
 }
 
 /// Takes the home for this process. One that is being given up by a node that stops is waited for.

@@ -3,7 +3,8 @@
 mod together;
 
 use std::{
-    io::{Read, Write},
+    io::{ErrorKind, Read, Write},
+    os::unix::net::UnixStream,
     path::Path,
     sync::Arc,
     time::Duration,
@@ -11,12 +12,17 @@ use std::{
 
 use http_body_util::BodyExt;
 use serde_json::{Value, json};
-use tokio::{task::JoinHandle, time::timeout};
+use tokio::{
+    task::JoinHandle,
+    time::{sleep, timeout},
+};
 
 use super::server::{Pace, Socket, serve};
 use crate::daemon::{
     Daemon, Farewell, hygiene,
-    limits::{BODY_MAX_BYTES, CONNECTIONS_MAX, HEAD_MAX_BYTES, IMPORT_MAX_BYTES, WATCHERS_MAX},
+    limits::{
+        BODY_MAX_BYTES, CONNECTIONS_MAX, HEAD_MAX_BYTES, IMPORT_MAX_BYTES, RECEIVED_MAX, SAID_MAX_BYTES, WATCHERS_MAX,
+    },
     rig::{Caller, Script, TestHome, call, silent},
 };
 
@@ -164,7 +170,7 @@ async fn callers_that_dawdle_are_cut_off() {
     let node = Running::new(None).await;
     let path = node.second_socket();
     let quick = Duration::from_millis(150);
-    let _serving = node.serve(&path, hygiene::own_user(), Pace { deadline: quick, silence: quick });
+    let _serving = node.serve(&path, hygiene::own_user(), Pace { deadline: quick, silence: quick, ..Pace::default() });
     for beginning in [
         "",
         "GET /v1/st",
@@ -187,7 +193,8 @@ async fn a_caller_that_reads_nothing_is_cut_off() {
     let node = Running::new(None).await;
     let path = node.second_socket();
     let quick = Duration::from_millis(150);
-    let _serving = node.serve(&path, hygiene::own_user(), Pace { deadline: PATIENCE, silence: quick });
+    let _serving =
+        node.serve(&path, hygiene::own_user(), Pace { deadline: PATIENCE, silence: quick, ..Pace::default() });
     let stream = silent(&path);
     let mut writer = stream.try_clone().unwrap();
     // Asks for much, again and again, and reads nothing of it: at some point its writes fail, since nobody listens any more.
@@ -198,25 +205,85 @@ async fn a_caller_that_reads_nothing_is_cut_off() {
     drop(stream);
 }
 
+/// Whether nobody listens to a caller any more.
+fn is_cut_off(mut stream: &UnixStream) -> bool {
+    stream.set_nonblocking(true).unwrap();
+    match stream.read(&mut [0; 1]) {
+        Ok(bytes) => bytes == 0,
+        Err(error) => error.kind() != ErrorKind::WouldBlock,
+    }
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn one_caller_in_earnest_gets_through_a_thousand_that_are_not() {
+async fn one_caller_in_earnest_gets_through_a_thousand_that_are_not_and_they_are_let_wait() {
+    let node = Running::new(None).await;
+    let path = node.second_socket();
+    let waiting_max = 600;
+    let pace = Pace { deadline: PATIENCE, silence: PATIENCE, waiting_max };
+    let _serving = node.serve(&path, hygiene::own_user(), pace);
+    let set = format!("POST /v1/set HTTP/1.1\r\nhost: allod\r\ncontent-length: {BODY_MAX_BYTES}\r\n\r\n{{");
+    let beginnings = ["", "GET /v1/status HT", &set];
+    let dawdler = |number: usize| {
+        let mut stream = silent(&path);
+        // One that lost its place already has nobody to write to.
+        let _ = stream.write_all(beginnings[number % 3].as_bytes());
+        stream
+    };
+    let mut crowd: Vec<_> = (0..500).map(dawdler).collect();
+    for _ in 0..20 {
+        let (status, _) = timeout(PATIENCE, call(&path, "GET", "/v1/status", Value::Null)).await.unwrap();
+        assert_eq!(status, 200);
+    }
+    assert!(!crowd.iter().any(is_cut_off), "there is room for them, and each that is cut off comes again");
+    // The oldest give up their places to those for whom there is none.
+    crowd.extend((500..1_000).map(dawdler));
+    let (status, _) = timeout(PATIENCE, call(&path, "GET", "/v1/status", Value::Null)).await.unwrap();
+    assert_eq!(status, 200);
+    let all_gone = async {
+        while !crowd[..1_000 - waiting_max].iter().all(is_cut_off) {
+            sleep(Duration::from_millis(20)).await;
+        }
+    };
+    timeout(PATIENCE, all_gone).await.expect("the oldest are let wait still");
+    assert!(!crowd[1_000 - waiting_max + 10..].iter().any(is_cut_off), "a newer one went before an older");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn long_requests_that_stall_keep_out_neither_short_ones_nor_a_long_one_that_does_not() {
     let node = Running::new(None).await;
     let socket = node.home.socket();
-    let mut crowd: Vec<_> = (0..1_000)
+    let head = format!("POST /v1/set HTTP/1.1\r\nhost: allod\r\ncontent-length: {BODY_MAX_BYTES}\r\n\r\n");
+    let stalled = [head.as_bytes(), &vec![b' '; 2 * SAID_MAX_BYTES]].concat();
+    let _crowd: Vec<_> = (0..4 * RECEIVED_MAX)
         .map(|_| {
             let mut stream = silent(&socket);
-            // One that lost its place already has nobody to write to.
-            let _ = stream.write_all(b"GET /v1/status HT");
+            stream.write_all(&stalled).unwrap();
             stream
         })
         .collect();
     let (status, _) = timeout(PATIENCE, node.call("GET", "/v1/status", Value::Null)).await.unwrap();
     assert_eq!(status, 200);
-    // The oldest lost their places; at most as many as there are still stand.
-    crowd.truncate(1_000 - CONNECTIONS_MAX);
-    let oldest = crowd.remove(0);
-    let gone = tokio::task::spawn_blocking(move || (&oldest).read(&mut [0; 1]).map_or(0, |bytes| bytes));
-    assert_eq!(timeout(PATIENCE, gone).await.unwrap().unwrap(), 0);
+    let long = format!("{}{}", " ".repeat(BODY_MAX_BYTES / 2), city());
+    let mut caller = Caller::connect(&socket).await;
+    let (status, _) = timeout(PATIENCE, caller.try_call("POST", "/v1/set", long)).await.unwrap().unwrap();
+    assert_eq!(status, 200);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_body_that_is_late_is_answered_with_that() {
+    let node = Running::new(None).await;
+    let path = node.second_socket();
+    let quick = Duration::from_millis(150);
+    let pace = Pace { deadline: quick, silence: PATIENCE, ..Pace::default() };
+    let _serving = node.serve(&path, hygiene::own_user(), pace);
+    let mut stream = silent(&path);
+    stream.write_all(b"POST /v1/set HTTP/1.1\r\nhost: allod\r\ncontent-length: 9\r\n\r\n{").unwrap();
+    let answer = tokio::task::spawn_blocking(move || {
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).map(|_| answer)
+    });
+    let answer = timeout(PATIENCE, answer).await.unwrap().unwrap().unwrap();
+    assert!(answer.starts_with("HTTP/1.1 408 ") && answer.contains("node-too-slow"), "{answer}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

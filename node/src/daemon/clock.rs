@@ -4,6 +4,16 @@ use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use allod_protocol::time::{Now, Timestamp};
 
+use super::failure::{Failure, NodeRefusal};
+
+/// Refuses a wall clock before 1970: TLS, libp2p and sled panic then.
+///
+/// # Errors
+/// The failure to show.
+pub(super) fn confirm() -> Result<(), Failure> {
+    if SystemTime::now() < UNIX_EPOCH { Err(NodeRefusal::ClockBefore1970 {}.into()) } else { Ok(()) }
+}
+
 /// The machine's clocks, from the start of the process.
 #[derive(Clone, Copy, Debug)]
 pub struct Clock {

@@ -92,6 +92,8 @@ refusals! {
     TooLittleMemory { kib: Number } = "node-too-little-memory", Failed;
     /// A node's name is empty, too long, or holds what no name may.
     BadName { most: Number } = "node-bad-name", Usage;
+    /// The wall clock shows a time that can't be counted.
+    ClockBefore1970 { } = "node-clock-before-1970", Failed;
     /// The store is damaged.
     StoreDamaged { detail: Text } = "node-store-damaged", Damaged;
     /// The store cannot be read or written.

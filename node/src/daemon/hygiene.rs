@@ -4,9 +4,10 @@
 
 #![allow(unsafe_code, reason = "calls of the C library that have no safe form in the standard library")]
 
-use std::{env, fs, io, panic};
+use std::{env, fs, io, panic, process};
 
 use super::{
+    clock,
     failure::{Failure, NodeRefusal},
     limits::{FILES_MIN, FILES_WANTED},
 };
@@ -24,6 +25,11 @@ pub fn harden() -> Result<(), Failure> {
     lock_memory();
     allow_files()?;
     panic::set_hook(Box::new(|panic| {
+        if let Err(failure) = clock::confirm() {
+            // TLS and others panic then, sooner than the daemon looks at its clock; what was acknowledged is on the disk.
+            tracing::error!(id = failure.id, "the clock shows a time before 1970, and the node ends at once");
+            process::exit(1);
+        }
         // Where, and not what: the message may hold a value.
         let place = panic.location().map(|place| format!("{}:{}", place.file(), place.line()));
         tracing::error!(place = place.as_deref().unwrap_or("?"), "a step of this program failed");
@@ -81,6 +87,13 @@ fn allow_files() -> Result<(), Failure> {
         let _ = unsafe { libc::setrlimit(libc::RLIMIT_NOFILE, &raw const limit) };
     }
     Ok(())
+}
+
+/// How many files this process may have open.
+pub fn files_allowed() -> u64 {
+    let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
+    // SAFETY: writes to `limit`, which outlives the call.
+    if unsafe { libc::getrlimit(libc::RLIMIT_NOFILE, &raw mut limit) } == 0 { limit.rlim_cur } else { FILES_MIN }
 }
 
 /// Lets a write beyond the largest file that is allowed fail like one to a full disk, with words, instead of ending the process without.

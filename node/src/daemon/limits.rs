@@ -4,9 +4,21 @@ use std::time::Duration;
 
 use allod_protocol::limits::STEP_MAX_BYTES;
 
-/// Connections to the control socket at once: a person's programs and scripts, with room. Beyond it the one that has been
-/// waited for longest is cut. Count.
+/// Connections to the control socket at once whose request is here: a person's programs and scripts, with room. Beyond it the one
+/// that has been waited for longest is cut. Count.
 pub const CONNECTIONS_MAX: usize = 64;
+/// Connections whose first request is long and still coming: each costs up to a body. Beyond it the one that has been waited for
+/// longest is cut. Count.
+pub const RECEIVED_MAX: usize = 16;
+/// How long such a place is nobody else's: callers that stall and come again pay for it with their own time.
+pub const RECEIVED_KEPT: Duration = Duration::from_millis(100);
+/// Callers whose first request is waited for: each costs an open file and up to [`SAID_MAX_BYTES`], less than being cut off and coming
+/// again. Beyond it the one that has been waited for longest is cut. Count.
+pub const WAITING_MAX: usize = 2_048;
+/// They have at most this part of the files that the process may have open.
+pub const WAITING_FILES_SHARE: usize = 2;
+/// What a caller may have said before it gets a place, whether its first request is whole or not: most requests are shorter. Bytes.
+pub const SAID_MAX_BYTES: usize = 8 * 1024;
 /// Callers that the system keeps until they are let in: enough that a burst of others does not keep one from getting in line. Count.
 pub const CALLERS_WAITING: u32 = 1024;
 /// How long nobody is let in after somebody lost a place to a newcomer.

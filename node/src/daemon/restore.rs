@@ -20,6 +20,7 @@ use rand_core::CryptoRng;
 use zeroize::Zeroizing;
 
 use super::{
+    clock,
     clock::Clock,
     dice,
     failure::{Failure, NodeRefusal},
@@ -70,6 +71,7 @@ pub fn read_backup<R: Read>(input: R, path: &str) -> Result<ClosedBackup<R>, Fai
 /// # Errors
 /// The failure to show; nothing is left then.
 pub fn restore(backup: ClosedBackup<impl Read>, options: RestoreOptions) -> Result<Restored, Failure> {
+    clock::confirm()?;
     let RestoreOptions { home: dir, engine, path, phrase, passphrase } = options;
     let passphrase = passphrase.map(passphrase::checked).transpose()?;
     let phrase = Phrase::parse(&phrase).map_err(|error| NodeRefusal::BadPhrase { why: error.to_string() })?;

@@ -395,31 +395,59 @@ fn gossip_control(target: &Target<'_>, sources: Sources) -> String {
     told(&score)
 }
 
-/// A thousand callers of the control socket, each with one byte now and then.
+/// A thousand callers of the control socket, each with one byte now and then, after nothing, headers, headers of a body of unknown
+/// length, or much of a body.
 fn slow_callers(target: &Target<'_>, _: Sources) -> String {
     let count = target.form.pick(300, 1_000);
     let socket = target.shop.api();
-    let mut open: Vec<(UnixStream, usize)> = Vec::new();
+    let kinds = SlowCaller::kinds();
+    // Of each kind as many; who is cut off comes again as it was.
+    let mut missing: Vec<&SlowCaller> = kinds.iter().cycle().take(count).collect();
+    let mut open: Vec<(UnixStream, &SlowCaller, usize)> = Vec::new();
     let (mut opened, mut cut) = (0, 0);
-    let head = b"POST /v1/set HTTP/1.1\r\nhost: allod\r\ncontent-length: 1000000\r\n\r\n{\"items\":[";
     let until = Instant::now() + target.lasts;
     while Instant::now() < until {
-        while open.len() < count {
-            let Some(stream) = connect(socket.socket()) else { break };
+        while let Some(caller) = missing.pop() {
+            let Some(mut stream) = connect(socket.socket()) else {
+                missing.push(caller);
+                break;
+            };
             let _ = stream.set_nonblocking(true);
-            open.push((stream, 0));
+            let _ = stream.write(&caller.says[..caller.at_once]);
+            open.push((stream, caller, caller.at_once));
             opened += 1;
         }
-        let before = open.len();
-        open.retain_mut(|(stream, at)| {
-            let byte = head.get(*at..=*at).unwrap_or(b" ");
+        open.retain_mut(|(stream, caller, at)| {
+            let byte = caller.says.get(*at..=*at).unwrap_or(b" ");
             *at += 1;
-            stream.write(byte).is_ok()
+            let heard = stream.write(byte).is_ok();
+            missing.extend((!heard).then_some(*caller));
+            heard
         });
-        cut += before - open.len();
+        cut += missing.len();
         thread::sleep(Duration::from_millis(100));
     }
     format!("{opened} callers, {cut} cut off")
+}
+
+struct SlowCaller {
+    says: Vec<u8>,
+    /// So many bytes of it, and the others one by one.
+    at_once: usize,
+}
+
+impl SlowCaller {
+    fn kinds() -> [Self; 4] {
+        let head = |body: &str| format!("POST /v1/set HTTP/1.1\r\nhost: allod\r\n{body}\r\n\r\n").into_bytes();
+        let (known, unknown) = (head("content-length: 1000000"), head("transfer-encoding: chunked"));
+        let much = [&known[..], &[b' '; 10_000]].concat();
+        [
+            Self { at_once: 0, says: known.clone() },
+            Self { at_once: known.len(), says: known },
+            Self { at_once: unknown.len(), says: [&unknown[..], b"100000\r\n"].concat() },
+            Self { at_once: much.len(), says: much },
+        ]
+    }
 }
 
 fn connect(path: &Path) -> Option<UnixStream> {
