@@ -4,7 +4,14 @@
 
 #![allow(unsafe_code, reason = "calls of the C library that have no safe form in the standard library")]
 
-use std::{env, fs, io, panic, process};
+use std::{
+    env,
+    fs::{self, File},
+    io,
+    os::fd::AsRawFd,
+    panic, process,
+    sync::OnceLock,
+};
 
 use super::{
     clock,
@@ -102,11 +109,48 @@ pub fn survive_file_limits() {
     unsafe { libc::signal(libc::SIGXFSZ, libc::SIG_IGN) };
 }
 
-/// Asks at a terminal, which Ctrl-C reaches as a key: it ends the process only once the terminal is as it was.
+/// A terminal, and how it was before something was asked there that must not be seen.
+static TERMINAL: OnceLock<(File, libc::termios)> = OnceLock::new();
+
+/// Puts the terminal back, then does what the signal does to a process without a handler.
+extern "C" fn end_with_the_terminal_as_it_was(signal: libc::c_int) {
+    if let Some((terminal, former)) = TERMINAL.get() {
+        // SAFETY: reads `former`; a handler of a signal may call it (POSIX.1-2017, 2.4.3).
+        unsafe { libc::tcsetattr(terminal.as_raw_fd(), libc::TCSANOW, former) };
+    }
+    // SAFETY: touches no memory; the handler was taken out as it was called.
+    unsafe { libc::raise(signal) };
+}
+
+/// Lets SIGTERM end the process with the terminal as it is at this moment, unless something else is done about it.
+fn end_in_order(terminal: File) -> io::Result<()> {
+    // SAFETY: all-zero is a valid value of both; each call writes to or reads what it is given, which outlives it; the handler calls nothing
+    // that a handler may not.
+    unsafe {
+        let mut former: libc::termios = std::mem::zeroed();
+        if libc::tcgetattr(terminal.as_raw_fd(), &raw mut former) != 0 {
+            return Err(io::Error::last_os_error());
+        }
+        let mut action: libc::sigaction = std::mem::zeroed();
+        if libc::sigaction(libc::SIGTERM, std::ptr::null(), &raw mut action) != 0 {
+            return Err(io::Error::last_os_error());
+        }
+        if action.sa_sigaction == libc::SIG_DFL && TERMINAL.set((terminal, former)).is_ok() {
+            action.sa_sigaction = end_with_the_terminal_as_it_was as *const () as libc::sighandler_t;
+            action.sa_flags = libc::SA_RESETHAND | libc::SA_NODEFER;
+            libc::sigaction(libc::SIGTERM, &raw const action, std::ptr::null_mut());
+        }
+    }
+    Ok(())
+}
+
+/// Asks at a terminal, which Ctrl-C reaches as a key: it ends the process only once the terminal is as it was. So does SIGTERM.
 ///
 /// # Errors
 /// Those of `ask`.
 pub fn interrupted_after<T>(ask: impl FnOnce() -> io::Result<T>) -> io::Result<T> {
+    // Where there is none nothing needs to be put back.
+    let _ = File::open("/dev/tty").and_then(end_in_order);
     // SAFETY: no handler of ours is replaced, an ignored signal runs none, and the former disposition comes back.
     let former = unsafe { libc::signal(libc::SIGINT, libc::SIG_IGN) };
     let answer = ask();

@@ -2,11 +2,16 @@
 
 use std::{
     fs::{self, File},
+    io::Write,
     os::unix::net::UnixStream,
     process::{Command, Stdio},
 };
 
-use allod_tests::process::{Engine, Outcome, Running, World, terminal::at_terminal, until};
+use allod_tests::process::{
+    Engine, Outcome, Running, World,
+    terminal::{at_terminal, in_shell, shell},
+    until,
+};
 
 use super::home::sealed_home;
 
@@ -90,11 +95,15 @@ fn a_node_that_may_open_too_few_files_does_not_start_and_one_with_few_is_answere
     assert!(allowed >= 64, "{line}");
     alice.kill();
 
-    // Callers that say nothing take all that it may open; one that speaks is answered.
+    // Callers that say nothing, or nothing more, take all that it may open; one that speaks is answered.
     alice.inside = after("ulimit -n 64");
     alice.start();
     let socket = alice.home.join("control.sock");
-    let crowd: Vec<_> = (0..100).map(|_| UnixStream::connect(&socket).unwrap()).collect();
+    let mut crowd: Vec<_> = (0..100).map(|_| UnixStream::connect(&socket).unwrap()).collect();
+    for caller in &mut crowd[50..] {
+        // One that had to go is not there to write to.
+        let _ = caller.write_all(b"GET /v1/status HTTP/1.1\r\nhost: allod\r\n\r\n");
+    }
     assert_eq!(alice.does("status")["name"], "alice");
     until("it met the limit", 20, || alice.daemon_said().contains("could not be let in"));
     for _ in 0..20 {
@@ -156,4 +165,22 @@ fn ctrl_c_where_a_passphrase_is_asked_for_ends_the_start_and_nothing_is_wrong_wi
         !goes_on
     });
     assert_eq!(run.end().0, 130, "{}", run.complaints());
+}
+
+#[test]
+fn sigterm_where_a_passphrase_is_asked_for_leaves_the_terminal_as_it_was() {
+    let world = World::new(Engine::Sled);
+    let (alice, _) = sealed_home(&world);
+    let line = format!("timeout --foreground -s TERM 4 {}; echo ended: $?; stty -a", in_shell(&alice, "run"));
+    let Some(mut run) = shell(&line) else {
+        eprintln!("left out: no script");
+        return;
+    };
+    run.prompt("assphrase");
+    // By the signal, and by nothing else.
+    run.prompt("ended: 124");
+    let said = run.end().1.join("\n");
+    for mode in ["echo", "icanon", "isig"] {
+        assert!(said.split_whitespace().any(|word| word == mode), "{mode} is off: {said}");
+    }
 }

@@ -47,7 +47,8 @@ async fn a_dead_address_before_a_live_one_is_no_obstacle() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_slower_address_of_a_dial_takes_no_request_with_it() {
-    for _ in 0..6 {
+    // One round in five shows it where nothing refuses the slower one.
+    for _ in 0..24 {
         let mut shop = Node::listening(&[TCP, QUIC]).await;
         let mut alice = Node::listening(&[]).await;
         let [tcp, quic] = [0, 1].map(|at| shop.addresses[at].clone());

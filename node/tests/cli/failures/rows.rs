@@ -236,7 +236,7 @@ pub fn lonely_rows() -> Vec<Row> {
             1,
             "already_exists",
             "There is already a node in HOME.",
-            "allod --home OTHER init",
+            "the same with another --home",
         ),
         row(
             "--home other init",
