@@ -672,7 +672,7 @@ pub struct VerifiedView {
 pub struct Happening {
     pub at: Timestamp,
     /// `field_changed`, `granted`, `revoked`, `asked`, `answered`, `declined`, `withdrawn`, `purged`, `used`, `peer_online`,
-    /// `peer_offline`, `paired`, `closed`, `forked`, `pairing`.
+    /// `peer_offline`, `paired`, `closed`, `forked`, `pairing`, `peer_restored`, `resumed`.
     pub event: &'static str,
     pub peer: Option<String>,
     pub grant: Option<String>,

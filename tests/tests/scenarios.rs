@@ -5,6 +5,7 @@ mod scenarios {
     mod asking;
     mod corpus;
     mod crashing;
+    mod going_on;
     mod hostile;
     mod keeping;
     mod lending;
