@@ -3,18 +3,19 @@
 use std::time::Duration;
 
 use allod_protocol::{
-    command::{Command, Direction, GrantState, PeerState},
+    command::{Command, Direction, GrantState, PeerState, Purge},
     refusal::Code,
     relationship::{Freeze, Relationship},
     restore,
     wire::body::{Body, Closed, Resumed},
 };
-use allod_tests::{World, evil::Evil, network::NodeId};
+use allod_tests::{World, evil::Evil, network::NodeId, story::Terms};
 
 use super::restoring::{backup, lent};
 
 const CITY: &str = "contact/me/city";
 const PHONE: &str = "contact/me/phone";
+const STREET: &str = "contact/me/street";
 const MONTH: Duration = Duration::from_secs(31 * 86_400);
 
 /// So many logs a node has with a peer, those that ended too.
@@ -106,7 +107,13 @@ fn a_home_that_saw_that_it_is_older_goes_on_once_it_was_put_back_in_order() {
 
 #[test]
 fn the_first_keys_find_a_peer_that_changed_its_keys_since() {
-    let (mut world, alice, shop, _) = lent(4_304);
+    let mut world = World::seeded(4_304);
+    // Nobody can dial her: her own hello is all there is.
+    let (alice, shop) = (world.person_behind_nat("alice"), world.vendor("shop"));
+    world.pair(alice, shop);
+    world.set(alice, CITY, "Paris");
+    world.grant(alice, shop, [CITY]);
+    world.settle();
     let home = backup(&world, alice);
     for _ in 0..4 {
         world.run_for(MONTH);
@@ -158,4 +165,48 @@ fn watchers_are_told_that_a_peer_was_put_back() {
     world.put_back(alice, home);
     world.settle();
     assert_eq!((told(&world, shop), told(&world, alice)), (1, 0));
+}
+
+#[test]
+fn what_a_holder_that_was_put_back_never_had_is_not_called_dropped_before_it_says_so() {
+    let mut world = World::seeded(4_307);
+    let (alice, shop) = world.paired("alice", "shop");
+    world.set(alice, CITY, "Paris");
+    world.set(alice, PHONE, "1");
+    world.settle();
+    let home = backup(&world, shop);
+    world.set(alice, STREET, "2");
+    let (first, second) = (world.grant(alice, shop, [STREET]), world.grant(alice, shop, [CITY, PHONE]));
+    world.settle();
+    world.stop(shop);
+    world.settle();
+    world.revoke(alice, &first);
+    world.revoke_fields(alice, shop, &[PHONE]);
+    assert_eq!(world.grant_of(alice, &first).purge, Purge::Awaited);
+    world.put_back(shop, home);
+    world.settle();
+    // It states that it holds neither: what was taken back is gone there.
+    assert_eq!(world.grant_of(alice, &first).purge, Purge::Confirmed);
+    assert_eq!(world.text(shop, alice, CITY), "Paris");
+    world.stop(shop);
+    world.settle();
+    world.revoke(alice, &second);
+    assert_eq!(world.grant_of(alice, &second).purge, Purge::Awaited, "the city was told again, and is held");
+}
+
+#[test]
+fn only_what_has_not_ended_goes_on() {
+    let mut world = World::seeded(4_308);
+    let (alice, shop) = world.paired("alice", "shop");
+    world.set(alice, CITY, "Paris");
+    world.set(alice, PHONE, "1");
+    let lasting = world.grant(alice, shop, [CITY]);
+    world.granted(alice, shop, &[PHONE], Terms { until: Some(Duration::from_secs(3_600)), ..Terms::default() });
+    world.settle();
+    let home = backup(&world, alice);
+    world.run_for(Duration::from_secs(7_200));
+    world.put_back(alice, home);
+    world.settle();
+    let going = world.resume(alice, shop);
+    assert_eq!(going.iter().map(|grant| &grant.grant).collect::<Vec<_>>(), [&lasting]);
 }
