@@ -17,7 +17,7 @@ fn faults(family: &str) -> Output {
         .arg("--dir")
         .arg(dir.path())
         .arg("--exe")
-        .arg(program.with_file_name("allod"))
+        .arg(allod_tests::process::binary())
         .arg(family)
         .output()
         .expect("the program runs");
