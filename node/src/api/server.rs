@@ -1,8 +1,8 @@
 //! The control socket: who may call, how many at once, how large, and how slowly.
 //!
 //! A caller's user must be the node's own; anybody else is cut off with one sentence. Each connection must have sent its headers in time,
-//! then its body, and must read its answers. A caller whose first request is not here costs little and is let wait ([`newcomers`]); one
-//! whose request is here gets one of a few places ([`places`]), and one whose request is too long to wait so gets one of others. If all of
+//! then its body, and must read its answers. A caller whose first request is not here costs little and is let wait (`newcomers`); one
+//! whose request is here gets one of a few places (`places`), and one whose request is too long to wait so gets one of others. If all of
 //! a kind are taken, the connection that has been waited for longest gives up its own: thousands of callers that dawdle can't keep out
 //! one that does not.
 
