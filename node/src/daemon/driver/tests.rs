@@ -1,5 +1,6 @@
 use std::{
     collections::VecDeque,
+    os::unix::fs::FileExt,
     sync::{
         Mutex,
         atomic::{AtomicUsize, Ordering},
@@ -37,6 +38,19 @@ struct Watched {
     fault: Arc<Mutex<Option<StoreFault>>>,
     /// What the pieces of its count find; all is counted after them.
     pieces: Arc<Mutex<VecDeque<Result<Counted, StoreFault>>>>,
+    /// Where its last check left something on the stack of its thread.
+    left_at: Arc<AtomicUsize>,
+}
+
+const LEFT: u8 = 0xa7;
+const LEFT_BYTES: usize = 128 * 1024;
+
+/// Leaves something on this thread's stack, deeper than what a driver does between two steps; returns where.
+#[inline(never)]
+fn leave_on_stack() -> usize {
+    let mut deep = [LEFT; LEFT_BYTES];
+    std::hint::black_box(&mut deep);
+    deep.as_ptr().addr()
 }
 
 impl View for Watched {
@@ -60,6 +74,7 @@ impl Store for Watched {
     }
 
     fn check(&self) -> Result<(), StoreFault> {
+        self.left_at.store(leave_on_stack(), Ordering::SeqCst);
         self.inner.lock().unwrap().check()
     }
 
@@ -311,6 +326,21 @@ async fn while_locked_commands_and_requests_are_refused_and_links_are_closed() {
     assert_eq!(rig.command().await, "close 4");
     assert_eq!(rig.command().await, "refuse 2");
     assert!(rig.door.store().await.unwrap().locked);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn locking_overwrites_what_steps_left_on_the_stack() {
+    let rig = Rig::open().await;
+    rig.door.check_store().await.unwrap().unwrap();
+    let left = || {
+        let mut stack = vec![0; LEFT_BYTES];
+        let at = rig.store.left_at.load(Ordering::SeqCst) as u64;
+        std::fs::File::open("/proc/self/mem").unwrap().read_exact_at(&mut stack, at).unwrap();
+        stack.chunks(16).filter(|piece| piece.iter().all(|byte| *byte == LEFT)).count()
+    };
+    assert!(left() > 1_000, "it is there as long as the node is open: else this shows nothing");
+    rig.door.lock().await.unwrap();
+    assert_eq!(left(), 0);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
