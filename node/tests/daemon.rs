@@ -46,7 +46,9 @@ impl Place {
     }
 
     fn allod(&self) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_allod"));
+        // Signals mean what they mean, also where the tests were started by nohup, which the node would heed.
+        let mut command = Command::new("/usr/bin/env");
+        command.args(["--default-signal=HUP,INT,TERM", env!("CARGO_BIN_EXE_allod")]);
         command.env_clear().env("ALLOD_HOME", self.home()).stdin(Stdio::null());
         command
     }
