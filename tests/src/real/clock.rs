@@ -17,7 +17,7 @@ use super::{
     Extent, Findings, Form, Plan,
     kill::{LEVEL_WITHIN, begin, spoke_of_a_panic, verified},
     oracle::{Oracle, read},
-    pairing::pair,
+    pairing::{Pair, pair},
     process::{Ended, Node, NotReady},
     workload,
 };
@@ -89,13 +89,27 @@ impl Clock {
     }
 }
 
-fn one(plan: &Plan, engine: &str, dir: &Path, library: &Path, is_lender: bool, jump: &str) -> Findings {
+/// A lender and a holder that are paired; the clock is that of one of them.
+fn paired(plan: &Plan, engine: &str, dir: &Path, library: &Path, is_lender: bool) -> (Node, Node, Pair, Clock) {
     let mut alice = Node::made(&plan.exe, &dir.join("alice"), "alice", engine);
     let mut shop = Node::made(&plan.exe, &dir.join("shop"), "shop", engine);
     let clock = Clock::of(if is_lender { &mut alice } else { &mut shop }, library);
     alice.must_start();
     shop.must_start();
     let names = pair(&shop, &alice).expect("two running nodes pair");
+    (alice, shop, names, clock)
+}
+
+/// Ends a node, and says what is wrong with it.
+fn ended(node: &mut Node) -> Findings {
+    let mut findings: Findings = verified(&node.api()).err().into_iter().collect();
+    findings.extend(spoke_of_a_panic(node));
+    findings.extend(node.stop().err().map(|ended| format!("it does not stop: {ended:?}")));
+    findings
+}
+
+fn one(plan: &Plan, engine: &str, dir: &Path, library: &Path, is_lender: bool, jump: &str) -> Findings {
+    let (mut alice, mut shop, names, clock) = paired(plan, engine, dir, library, is_lender);
     let oracle = Mutex::new(Oracle::default());
     let mut findings = Findings::new();
     let set = |alice: &Node, path: &str| {
@@ -138,21 +152,12 @@ fn one(plan: &Plan, engine: &str, dir: &Path, library: &Path, is_lender: bool, j
     findings.extend(revoke(&alice, &grants[3]).err());
     findings.extend(level(&shop, LEVEL_WITHIN).into_iter().map(|what| format!("with the clock put right, {what}")));
     findings.extend(compare(&alice));
-    for node in [&mut alice, &mut shop] {
-        findings.extend(verified(&node.api()).err());
-        findings.extend(spoke_of_a_panic(node));
-        findings.extend(node.stop().err().map(|ended| format!("it does not stop: {ended:?}")));
-    }
+    findings.extend([&mut alice, &mut shop].into_iter().flat_map(ended));
     findings
 }
 
 fn before_1970(plan: &Plan, engine: &str, dir: &Path, library: &Path, is_lender: bool) -> Findings {
-    let mut alice = Node::made(&plan.exe, &dir.join("alice"), "alice", engine);
-    let mut shop = Node::made(&plan.exe, &dir.join("shop"), "shop", engine);
-    let clock = Clock::of(if is_lender { &mut alice } else { &mut shop }, library);
-    alice.must_start();
-    shop.must_start();
-    let names = pair(&shop, &alice).expect("two running nodes pair");
+    let (mut alice, mut shop, names, clock) = paired(plan, engine, dir, library, is_lender);
     let oracle = Mutex::new(Oracle::default());
     let set = |alice: &Node| {
         let content = oracle.lock().unwrap_or_else(PoisonError::into_inner).fresh(200);
@@ -193,11 +198,7 @@ fn before_1970(plan: &Plan, engine: &str, dir: &Path, library: &Path, is_lender:
     findings.extend(set(&alice).err());
     findings.extend(level(&shop));
     findings.extend(oracle.lock().unwrap_or_else(PoisonError::into_inner).compare(&alice.api(), true));
-    for node in [&mut alice, &mut shop] {
-        findings.extend(verified(&node.api()).err());
-        findings.extend(spoke_of_a_panic(node));
-        findings.extend(node.stop().err().map(|ended| format!("it does not stop: {ended:?}")));
-    }
+    findings.extend([&mut alice, &mut shop].into_iter().flat_map(ended));
     findings
 }
 
