@@ -27,6 +27,8 @@ pub struct Running {
     /// What was read and not yet taken.
     unread: Vec<u8>,
     stderr: Arc<Mutex<Vec<u8>>>,
+    /// Never says anything; hangs up when all of stderr was read.
+    stderr_read: Receiver<()>,
 }
 
 impl Running {
@@ -51,7 +53,9 @@ impl Running {
         });
         let stderr = Arc::new(Mutex::new(Vec::new()));
         let (mut pipe, collected) = (child.stderr.take().expect("it is piped"), Arc::clone(&stderr));
+        let (all_read, stderr_read) = channel();
         thread::spawn(move || {
+            let _hangs_up = all_read;
             let mut piece = [0; 4096];
             while let Ok(count) = pipe.read(&mut piece) {
                 if count == 0 {
@@ -60,7 +64,7 @@ impl Running {
                 collected.lock().expect("nobody panics with it").extend_from_slice(&piece[..count]);
             }
         });
-        Self { line, child, stdin, pieces, unread: Vec::new(), stderr }
+        Self { line, child, stdin, pieces, unread: Vec::new(), stderr, stderr_read }
     }
 
     /// Its process.
@@ -196,6 +200,8 @@ impl Running {
         while let Ok(piece) = self.pieces.recv_timeout(Duration::from_secs(5)) {
             self.unread.extend(piece);
         }
+        // It has ended; what it said last may still lie in the pipe.
+        let _ = self.stderr_read.recv_timeout(Duration::from_secs(5));
         let rest = String::from_utf8_lossy(&self.unread).lines().map(str::to_owned).collect();
         (exit, rest)
     }
