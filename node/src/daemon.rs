@@ -5,6 +5,7 @@
 //! It ends in the opposite order: the engine finishes what it has begun, the store is closed, the network says goodbye, callers get
 //! their last answers, the socket goes, and with the process the lock.
 
+pub mod background;
 pub mod backup;
 pub mod bridge;
 pub mod clock;
@@ -45,6 +46,7 @@ use tokio::{
 };
 
 use self::{
+    background::Background,
     bridge::{Bridge, Listening},
     clock::Clock,
     driver::{Driver, Ended},
@@ -118,6 +120,7 @@ pub struct Daemon {
     network: mpsc::Sender<NetworkCommand>,
     serving: JoinHandle<()>,
     socket_gone: Arc<Notify>,
+    background: Background,
     /// Held to the end.
     home: Home,
 }
@@ -162,7 +165,9 @@ impl Daemon {
             memory_max_bytes,
             ..NetworkConfig::default()
         };
-        let network = start_network(&dir, wanted, events_in).await?;
+        let background = Background::start()
+            .map_err(|error| NodeRefusal::Internal { what: format!("no threads can be started: {error}") })?;
+        let network = start_network(background.handle(), &dir, &wanted, &events_in)?;
         let clock = Clock::start();
         let listening = Listening::default();
         let ring = Arc::new(Ring::new(format!("{:x}", clock.now().wall.as_millis())));
@@ -204,10 +209,11 @@ impl Daemon {
         };
         let router = api::router(Arc::clone(&node));
         let socket_gone = socket.gone();
-        let serving = api::server::serve(socket, hygiene::own_user(), router, Pace::default(), node.stopping());
+        let behind = background.handle().clone();
+        let serving = api::server::serve(socket, hygiene::own_user(), router, Pace::default(), behind, node.stopping());
         let serving = tokio::spawn(serving);
         node.listening.wait(listen.len(), LISTENING_WITHIN).await;
-        Ok(Self { node, socket: socket_path, end, network, serving, socket_gone, home })
+        Ok(Self { node, socket: socket_path, end, network, serving, socket_gone, background, home })
     }
 
     /// The node.
@@ -243,6 +249,7 @@ impl Daemon {
         self.node.stages.engine_stopped.send_replace(true);
         self.node.stages.closing.send_replace(true);
         let _ = self.serving.await;
+        drop(self.background);
         ended
     }
 }
@@ -384,18 +391,20 @@ fn end_failure(ended: Ended) -> Failure {
 }
 
 /// Starts the network on the addresses, with ports that were remembered, and remembers those that were chosen.
-async fn start_network(
+fn start_network(
+    background: &Handle,
     dir: &Path,
-    wanted: NetworkConfig,
-    events: mpsc::Sender<network::NetworkEvent>,
+    wanted: &NetworkConfig,
+    events: &mpsc::Sender<network::NetworkEvent>,
 ) -> Result<mpsc::Sender<NetworkCommand>, Failure> {
     const TRIES: u32 = 3;
+    let _there = background.enter();
     let mut ports = Ports::load(dir);
     for left in (0..TRIES).rev() {
         let listen: Vec<_> = wanted.listen.iter().map(|address| ports.choose(address)).collect();
         let chose = listen != wanted.listen;
         let config = NetworkConfig { listen, ..wanted.clone() };
-        match network::start(config, events.clone()).await {
+        match network::start(config, events.clone()) {
             Ok(network) => {
                 ports.save(dir).map_err(|error| NodeRefusal::HomeIo {
                     path: dir.display().to_string(),

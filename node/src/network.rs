@@ -255,13 +255,13 @@ pub enum StartError {
     Setup { reason: String },
 }
 
-/// Binds the addresses and starts the driver on the current tokio runtime. Dropping the returned sender stops it.
+/// Binds the addresses and starts the driver on the tokio runtime that is entered. Dropping the returned sender stops it.
 ///
 /// Give the events a channel of a few hundred places: it is what the engine may be behind.
 ///
 /// # Errors
 /// [`StartError`], and then nothing is left running.
-pub async fn start(
+pub fn start(
     config: NetworkConfig,
     events: mpsc::Sender<NetworkEvent>,
 ) -> Result<mpsc::Sender<NetworkCommand>, StartError> {

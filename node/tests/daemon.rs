@@ -167,6 +167,40 @@ fn the_first_line_says_that_it_is_ready_and_where() {
     assert_eq!(status["process"], node.child.id());
 }
 
+/// Of its threads with a name: how much they give way, and how long they have run, in nanoseconds.
+fn threads(process: u32, name: &str) -> Vec<(i64, u64)> {
+    let all = fs::read_dir(format!("/proc/{process}/task")).unwrap().map(|thread| thread.unwrap().path());
+    let named = all.filter(|thread| fs::read_to_string(thread.join("comm")).unwrap().trim() == name);
+    let seen = named.map(|thread| {
+        let stat = fs::read_to_string(thread.join("stat")).unwrap();
+        // The niceness is the nineteenth, and what follows the name begins with the third (proc_pid_stat(5)).
+        let (_, rest) = stat.rsplit_once(')').unwrap();
+        let niceness = rest.split_whitespace().nth(16).unwrap().parse().unwrap();
+        let ran = fs::read_to_string(thread.join("schedstat")).unwrap();
+        (niceness, ran.split_whitespace().next().unwrap().parse().unwrap())
+    });
+    seen.collect()
+}
+
+#[test]
+fn the_network_runs_on_threads_that_give_way_to_the_owners_work() {
+    let place = Place::new(None);
+    let node = place.start();
+    let process = node.child.id();
+    let front = threads(process, "tokio-rt-worker");
+    let background = threads(process, "background");
+    assert!(!front.is_empty() && !background.is_empty());
+    let least = background.iter().map(|(niceness, _)| *niceness).min();
+    assert!(front.iter().all(|(niceness, _)| Some(*niceness) < least), "{front:?} {background:?}");
+    // They would not run at all if the network were elsewhere: nobody calls.
+    let ran = |threads: Vec<(i64, u64)>| threads.iter().map(|(_, ran)| ran).sum::<u64>();
+    let (before, began) = (ran(background), Instant::now());
+    while ran(threads(process, "background")) == before {
+        assert!(began.elapsed() < PATIENCE, "the network does not run there");
+        thread::sleep(Duration::from_millis(20));
+    }
+}
+
 #[test]
 fn sigterm_and_stop_end_it_cleanly_and_ctrl_c_is_told_apart() {
     let place = Place::new(None);

@@ -4,7 +4,8 @@
 //! then its body, and must read its answers. A caller whose first request is not here costs little and is let wait (`newcomers`); one
 //! whose request is here gets one of a few places (`places`), and one whose request is too long to wait so gets one of others. If all of
 //! a kind are taken, the connection that has been waited for longest gives up its own: thousands of callers that dawdle can't keep out
-//! one that does not.
+//! one that does not. Where there are many, they are waited for, and received, by threads that give way to those
+//! that answer.
 
 use std::{
     convert::Infallible,
@@ -31,6 +32,7 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::{
     io::{AsyncWriteExt, Interest, unix::AsyncFd},
     net::{UnixSocket, UnixStream},
+    runtime::Handle,
     sync::{Notify, watch},
     task::JoinSet,
     time::Instant,
@@ -180,7 +182,15 @@ impl Drop for Socket {
 }
 
 /// Answers callers of the user `owner` until `stopping` says so, then gives those that are being answered a moment.
-pub async fn serve(mut socket: Socket, owner: u32, router: Router, pace: Pace, mut stopping: watch::Receiver<bool>) {
+pub async fn serve(
+    mut socket: Socket,
+    owner: u32,
+    router: Router,
+    pace: Pace,
+    behind: Handle,
+    mut stopping: watch::Receiver<bool>,
+) {
+    let front = Handle::current();
     let room = Arc::new(Places::new(pace.waiting_max, Duration::ZERO));
     let answered = Arc::new(Places::new(CONNECTIONS_MAX, Duration::ZERO));
     let received = Arc::new(Places::new(RECEIVED_MAX, RECEIVED_KEPT));
@@ -209,6 +219,7 @@ pub async fn serve(mut socket: Socket, owner: u32, router: Router, pace: Pace, m
             }
         };
         let mut crowded = newcomers.cut_off > 0;
+        let one_speaks = newcomers.speaking.is_some();
         for (number, Newcomer { stream, said }) in (1..).zip(newcomers.speaking.into_iter().chain(newcomers.silent)) {
             let Ok(stream) = UnixStream::from_std(stream) else { continue };
             if stream.peer_cred().map(|caller| caller.uid()).ok() != Some(owner) {
@@ -218,10 +229,13 @@ pub async fn serve(mut socket: Socket, owner: u32, router: Router, pace: Pace, m
             }
             let Some((waiting, taken_away)) = room.try_take() else { continue };
             crowded |= taken_away;
+            // Few are waited for where they are answered, which is quicker by a turn.
+            let is_one_of_few = room.taken() <= CONNECTIONS_MAX;
+            let threads = if is_one_of_few || one_speaks && number == 1 { &front } else { &behind };
             let (answered, received) = (Arc::clone(&answered), Arc::clone(&received));
             let Ok(stream) = stream.into_std() else { continue };
-            let host = Host { answered, received, router: router.clone(), pace };
-            connections.spawn(host.meet(Newcomer { stream, said }, waiting, stopping.clone()));
+            let host = Host { answered, received, router: router.clone(), pace, front: front.clone() };
+            connections.spawn_on(host.meet(Newcomer { stream, said }, waiting, stopping.clone()), threads);
             if number == 1 || u32::is_multiple_of(number, COURTESY) {
                 // What callers have said is read before more are let in: else thousands that say nothing drive out one that spoke.
                 tokio::task::yield_now().await;
@@ -253,6 +267,8 @@ struct Host {
     received: Arc<Places>,
     router: Router,
     pace: Pace,
+    /// Where those are answered whose first request is here.
+    front: Handle,
 }
 
 impl Host {
@@ -271,15 +287,26 @@ impl Host {
         };
         drop(waiting);
         let Some((heard, seat)) = seated else { return };
+        let (is_whole, front) = (heard.is_whole, self.front.clone());
         // Apart, since most callers of a crowd never come so far.
-        let answered = Box::pin(self.answer(heard, Arc::clone(&seat), stopping));
-        tokio::select! {
-            () = answered => {}
-            () = seat.taken_away() => {}
+        let answered = Box::pin(async move {
+            tokio::select! {
+                () = self.answer(heard, Arc::clone(&seat), stopping) => {}
+                () = seat.taken_away() => {}
+            }
+        });
+        if is_whole {
+            // It ends with the caller's own task.
+            let mut there = JoinSet::new();
+            there.spawn_on(answered, &front);
+            let _ = there.join_next().await;
+        } else {
+            answered.await;
         }
     }
 
     async fn answer(self, heard: Heard, seat: Arc<Seat>, mut stopping: watch::Receiver<bool>) {
+        let Ok(stream) = UnixStream::from_std(heard.stream) else { return };
         let (pace, first) = (self.pace, Mutex::new(Some(heard.body_since)));
         let service = service_fn(move |request| {
             let first = first.lock().unwrap_or_else(PoisonError::into_inner).take();
@@ -291,7 +318,7 @@ impl Host {
             .auto_date_header(false)
             .header_read_timeout(pace.deadline)
             .max_buf_size(HEAD_MAX_BYTES)
-            .serve_connection(TokioIo::new(Patient::new(heard.said, heard.stream, pace.silence)), service);
+            .serve_connection(TokioIo::new(Patient::new(heard.said, stream, pace.silence)), service);
         let mut served = pin!(served);
         tokio::select! {
             // Whatever it is, the caller knows best: it hung up, or was too slow.

@@ -10,16 +10,21 @@ use std::{
     time::Duration,
 };
 
+use axum::{Router, routing::get};
 use http_body_util::BodyExt;
 use serde_json::{Value, json};
 use tokio::{
+    runtime::Handle,
+    sync::watch,
     task::JoinHandle,
     time::{sleep, timeout},
 };
 
 use super::server::{Pace, Socket, serve};
 use crate::daemon::{
-    Daemon, Farewell, hygiene,
+    Daemon, Farewell,
+    background::Background,
+    hygiene,
     limits::{
         BODY_MAX_BYTES, CONNECTIONS_MAX, HEAD_MAX_BYTES, IMPORT_MAX_BYTES, RECEIVED_MAX, SAID_MAX_BYTES, WATCHERS_MAX,
     },
@@ -51,7 +56,7 @@ impl Running {
     fn serve(&self, path: &Path, owner: u32, pace: Pace) -> JoinHandle<()> {
         let node = self.daemon.node();
         let router = super::router(Arc::clone(node));
-        tokio::spawn(serve(Socket::bind(path).unwrap(), owner, router, pace, node.stopping()))
+        tokio::spawn(serve(Socket::bind(path).unwrap(), owner, router, pace, Handle::current(), node.stopping()))
     }
 
     fn second_socket(&self) -> std::path::PathBuf {
@@ -267,6 +272,49 @@ async fn long_requests_that_stall_keep_out_neither_short_ones_nor_a_long_one_tha
     let mut caller = Caller::connect(&socket).await;
     let (status, _) = timeout(PATIENCE, caller.try_call("POST", "/v1/set", long)).await.unwrap().unwrap();
     assert_eq!(status, 200);
+}
+
+/// What a caller gets that says this, after a while in which it says nothing.
+async fn answer_after_a_silence(path: &Path, said: String) -> String {
+    let mut caller = silent(path);
+    let answer = tokio::task::spawn_blocking(move || {
+        std::thread::sleep(Duration::from_millis(50));
+        caller.write_all(said.as_bytes()).unwrap();
+        let mut answer = String::new();
+        caller.read_to_string(&mut answer).map(|_| answer)
+    });
+    timeout(PATIENCE, answer).await.unwrap().unwrap().unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_crowd_is_waited_for_and_received_in_the_background_and_whole_requests_are_not_answered_there() {
+    let home = TestHome::new(None);
+    let path = home.socket();
+    let where_answered = || async { std::thread::current().name().unwrap_or_default().to_owned() };
+    let router = Router::new().route("/where", get(where_answered).post(where_answered));
+    let (_stop, stopping) = watch::channel(false);
+    let background = Background::start().unwrap();
+    let behind = background.handle().clone();
+    let socket = Socket::bind(&path).unwrap();
+    let owner = hygiene::own_user();
+    let _serving = tokio::spawn(serve(socket, owner, router, Pace::default(), behind.clone(), stopping));
+    let request = |method: &str, body: usize| {
+        let head = format!("{method} /where HTTP/1.1\r\nhost: allod\r\nconnection: close\r\n");
+        format!("{head}content-length: {body}\r\n\r\n{}", " ".repeat(body))
+    };
+
+    let few: Vec<_> = (0..CONNECTIONS_MAX / 2).map(|_| silent(&path)).collect();
+    let answer = answer_after_a_silence(&path, request("GET", 0)).await;
+    assert!(answer.starts_with("HTTP/1.1 200 ") && !answer.ends_with("background"), "{answer}");
+    assert_eq!(behind.metrics().num_alive_tasks(), 0, "few are waited for where they are answered");
+
+    let crowd: Vec<_> = (0..2 * CONNECTIONS_MAX).map(|_| silent(&path)).collect();
+    let answer = answer_after_a_silence(&path, request("GET", 0)).await;
+    assert!(answer.starts_with("HTTP/1.1 200 ") && !answer.ends_with("background"), "{answer}");
+    assert!(behind.metrics().num_alive_tasks() >= CONNECTIONS_MAX, "{:?}", behind.metrics());
+    let answer = answer_after_a_silence(&path, request("POST", 2 * SAID_MAX_BYTES)).await;
+    assert!(answer.starts_with("HTTP/1.1 200 ") && answer.ends_with("background"), "{answer}");
+    drop((few, crowd));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

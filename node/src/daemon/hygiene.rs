@@ -77,6 +77,21 @@ fn lock_memory() {
     }
 }
 
+/// What the calling thread does comes after what others of this process do, where there is not time for all: it has a third of their
+/// share of a processor, and they interrupt it.
+pub fn give_way() {
+    const NICER_BY: libc::c_int = 5;
+    // SAFETY: changes how the kernel schedules the calling thread (on Linux `0` is that, not the process), and nothing that
+    // Rust sees.
+    let _ = unsafe { libc::setpriority(libc::PRIO_PROCESS, 0, niceness() + NICER_BY) };
+}
+
+/// How much the calling thread gives way.
+pub fn niceness() -> i32 {
+    // SAFETY: reads a number of the calling thread's.
+    unsafe { libc::getpriority(libc::PRIO_PROCESS, 0) }
+}
+
 /// Asks for as many open files as the node may want, and refuses to start where even the fewest are not allowed: a node that runs out of
 /// them is there and can't be called.
 fn allow_files() -> Result<(), Failure> {

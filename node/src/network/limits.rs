@@ -79,7 +79,7 @@ pub const ADDRESSES_KNOWN: usize = 4096;
 /// Connections that strangers of all addresses together may open at once. One that is proven is put back.
 pub const NEWCOMERS_BURST: u32 = 64;
 /// Connections per second of all strangers after the burst: a handshake and a burst of streams each, some hundredths of a processor.
-pub const NEWCOMERS_PER_SECOND: u32 = 16;
+pub const NEWCOMERS_PER_SECOND: u32 = 8;
 /// Streams that a stranger may open at once: its requests, gossip, and libp2p's own.
 pub const STRANGER_STREAMS_BURST: u32 = 48;
 /// Streams per second that a stranger may open after the burst.

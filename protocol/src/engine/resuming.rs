@@ -58,6 +58,10 @@ impl Live {
             return Err(Misbehaviour::NotAllowed.into());
         }
         let began = log::own(tx, &relationship)?.log != before;
+        if began {
+            // What is waited for stands in the log that ended: nobody has it now.
+            self.waits.gone(tx, id);
+        }
         if resuming {
             self.sessions.resumed(session, began);
         }

@@ -3,13 +3,13 @@
 use std::time::Duration;
 
 use allod_protocol::{
-    command::{Command, Direction, GrantState, PeerState, Purge},
+    command::{Answer, Command, Delivery, Direction, GrantState, PeerState, Purge},
     refusal::Code,
     relationship::{Freeze, Relationship},
     restore,
     wire::body::{Body, Closed, Resumed},
 };
-use allod_tests::{World, evil::Evil, network::NodeId, story::Terms};
+use allod_tests::{World, evil::Evil, network::NodeId, story::Terms, world::Came};
 
 use super::restoring::{backup, lent};
 
@@ -209,4 +209,30 @@ fn only_what_has_not_ended_goes_on() {
     world.settle();
     let going = world.resume(alice, shop);
     assert_eq!(going.iter().map(|grant| &grant.grant).collect::<Vec<_>>(), [&lasting]);
+}
+
+#[test]
+fn nothing_that_was_said_in_a_log_that_ended_is_called_delivered() {
+    for seed in 4_310..4_316 {
+        let (mut world, alice, shop, _) = lent(seed);
+        let home = backup(&world, shop);
+        world.set(alice, PHONE, "0123");
+        // Alice hears of the cut too late, once the shop is there again, as another.
+        world.cut(alice, shop);
+        let command = world.grant_command(alice, shop, &[PHONE], &Terms::default());
+        let waits = world.give(alice, command);
+        world.put_back(shop, home);
+        world.heal();
+        let granted = loop {
+            match world.came_of(waits) {
+                Came::Answer(Ok(Answer::Granted(granted))) => break granted,
+                Came::Nothing => assert!(world.step()),
+                other => panic!("{other:?}"),
+            }
+        };
+        // What stood in the log that ended reached nobody; it is lent again in the new one.
+        assert_eq!(granted.told[0].state, Delivery::Queued);
+        world.settle();
+        assert_eq!(world.text(shop, alice, PHONE), "0123");
+    }
 }

@@ -132,7 +132,7 @@ impl FirstRequest {
 
 /// A caller's first request, as far as it was waited for.
 pub(super) struct Heard {
-    pub(super) stream: UnixStream,
+    pub(super) stream: unix::UnixStream,
     pub(super) said: Zeroizing<Vec<u8>>,
     /// Or as much of it as an answer needs. Otherwise the rest is long, or late.
     pub(super) is_whole: bool,
@@ -166,7 +166,7 @@ impl Newcomer {
             }
         }
         let body_since = body_since.unwrap_or_else(Instant::now);
-        Some(Heard { stream: UnixStream::from_std(self.stream).ok()?, said: self.said, is_whole, body_since })
+        Some(Heard { stream: self.stream, said: self.said, is_whole, body_since })
     }
 
     /// Waits `until` then for it to say more; `None` if it hung up.

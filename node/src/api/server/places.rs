@@ -76,6 +76,11 @@ impl Places {
         Some((Seat { places: Arc::clone(self), number, taken_away }, full))
     }
 
+    /// How many are taken.
+    pub(super) fn taken(&self) -> usize {
+        self.locked().places.len()
+    }
+
     fn locked(&self) -> MutexGuard<'_, Taken> {
         self.taken.lock().unwrap_or_else(PoisonError::into_inner)
     }

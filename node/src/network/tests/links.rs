@@ -230,7 +230,7 @@ async fn an_address_that_cannot_be_listened_on_is_named() {
     {
         let (sender, _events) = mpsc::channel(8);
         let listen = vec![asked.to_owned()];
-        let error = start(NetworkConfig { listen, ..NetworkConfig::default() }, sender).await.unwrap_err();
+        let error = start(NetworkConfig { listen, ..NetworkConfig::default() }, sender).unwrap_err();
         assert!(error.to_string().contains(named) && error.to_string().contains(asked), "{error}");
     }
 }
@@ -257,7 +257,7 @@ fn a_node_does_not_start_while_sslkeylogfile_is_set() {
 async fn start_under_sslkeylogfile() {
     let (sender, _events) = mpsc::channel(8);
     let listen = vec![QUIC.to_owned()];
-    let result = start(NetworkConfig { listen, ..NetworkConfig::default() }, sender).await;
+    let result = start(NetworkConfig { listen, ..NetworkConfig::default() }, sender);
     assert_eq!(result.map(drop), Err(StartError::SecretsWouldBeLogged));
 }
 

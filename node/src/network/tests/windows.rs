@@ -257,7 +257,7 @@ async fn an_engine_that_is_behind_costs_peers_a_refusal_and_no_link() {
     let (sender, mut events) = mpsc::channel(3);
     let listen = vec![TCP.to_owned()];
     let config = NetworkConfig { listen, ..NetworkConfig::default() };
-    let commands = start(in_company(config), sender).await.unwrap();
+    let commands = start(in_company(config), sender).unwrap();
     let Some(NetworkEvent::Listening { addresses }) = events.recv().await else { panic!("listens") };
     let mut raw = Raw::connected(&addresses[0]).await;
     // The engine takes nothing: its channel fills with what comes, and then requests are declined.

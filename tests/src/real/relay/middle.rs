@@ -150,7 +150,7 @@ impl Middle {
     pub async fn begin(listen: &[String], dial: &str, seen: &Arc<Seen>, dice: Dice) -> Result<Self, String> {
         let (told, events) = mpsc::channel(512);
         let config = NetworkConfig { listen: listen.to_vec(), ..NetworkConfig::default() };
-        let network = network::start(config, told).await.map_err(|error| error.to_string())?;
+        let network = network::start(config, told).map_err(|error| error.to_string())?;
         let (stop, stopped) = oneshot::channel();
         let dial = dial.to_owned();
         let between = Between {
@@ -344,7 +344,7 @@ impl Between {
 /// the honest have goes on.
 pub async fn replay(nodes: &[String], seen: &Arc<Seen>, mut dice: Dice, count: u64) {
     let (told, mut events) = mpsc::channel(512);
-    let network = network::start(NetworkConfig::default(), told).await.expect("a network that only dials starts");
+    let network = network::start(NetworkConfig::default(), told).expect("a network that only dials starts");
     let (mut said, mut last, mut failures) = (0, 0, 0);
     while said < count && failures < 200 {
         last += 1;
