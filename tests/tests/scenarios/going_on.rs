@@ -236,3 +236,40 @@ fn nothing_that_was_said_in_a_log_that_ended_is_called_delivered() {
         assert_eq!(world.text(shop, alice, PHONE), "0123");
     }
 }
+
+#[test]
+fn what_was_taken_back_in_part_and_never_told_is_dropped_once_the_owner_is_put_back() {
+    let mut world = World::seeded(4_316);
+    let (alice, shop) = world.paired("alice", "shop");
+    world.set(alice, CITY, "Paris");
+    world.set(alice, PHONE, "0123");
+    let grant = world.grant(alice, shop, [CITY, PHONE]);
+    world.settle();
+    world.stop(shop);
+    world.revoke_fields(alice, shop, &[PHONE]);
+    let home = backup(&world, alice);
+    world.put_back(alice, home);
+    world.start(shop);
+    world.settle();
+    world.resume(alice, shop);
+    world.settle();
+    assert_eq!(world.refused(shop, alice, PHONE), Code::Revoked);
+    assert_eq!(world.text(shop, alice, CITY), "Paris");
+    assert_eq!(world.grant_of(shop, &grant).selectors.len(), 1);
+}
+
+#[test]
+fn a_short_lease_is_renewed_again_once_what_was_lent_goes_on() {
+    let mut world = World::seeded(4_317);
+    let (alice, shop) = world.paired("alice", "shop");
+    world.set(alice, CITY, "Paris");
+    let terms = Terms { lease: Some(Duration::from_secs(60)), ..Terms::default() };
+    world.grant_on(alice, shop, [CITY], terms);
+    world.settle();
+    let home = backup(&world, alice);
+    world.put_back(alice, home);
+    world.settle();
+    world.resume(alice, shop);
+    world.run_for(Duration::from_secs(600));
+    assert_eq!(world.text(shop, alice, CITY), "Paris");
+}

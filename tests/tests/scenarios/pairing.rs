@@ -379,3 +379,16 @@ fn a_pairing_that_nobody_confirms_is_erased_also_after_a_restart() {
         assert!(world.known_peers(node).is_empty(), "{}", world.name(node));
     }
 }
+
+#[test]
+fn words_that_are_not_shown_yet_are_confirmed_by_nobody() {
+    let mut world = World::seeded(95);
+    let (alice, shop) = (world.person("alice"), world.vendor("shop"));
+    let (id, text) = world.invitation(shop);
+    match world.outcome(shop, Command::Confirm { id, words: WordsAre::TheSame }) {
+        Ok(Answer::Pairing(view)) => assert_eq!(view.stage, PairingStage::Open),
+        other => panic!("{other:?}"),
+    }
+    world.accepted(alice, &text);
+    assert_eq!(world.pairing(shop, id, PairingStage::Open).stage, PairingStage::Comparing);
+}

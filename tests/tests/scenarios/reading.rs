@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use allod_protocol::{
-    command::{Direction, Mode},
+    command::{Answer, Command, Direction, Mode},
     refusal::Code,
 };
 use allod_tests::{World, story::Terms};
@@ -254,4 +254,37 @@ fn after_a_start_the_owner_has_the_first_word() {
     world.revoke(alice, &grant);
     world.start(shop);
     assert_eq!(world.refused(shop, alice, "contact/me/city"), Code::Revoked, "the first read of all asks for news");
+}
+
+#[test]
+fn of_two_grants_that_lend_a_field_the_newer_version_is_read() {
+    for seed in 320..326 {
+        let mut world = World::seeded(seed);
+        let (alice, shop) = world.paired("alice", "shop");
+        world.set(alice, "contact/me/city", "Paris");
+        world.grant_on(alice, shop, ["contact/me/city"], Terms { mode: Mode::Once, ..Terms::default() });
+        world.settle();
+        world.set(alice, "contact/me/city", "Lyon");
+        world.grant(alice, shop, ["contact/me/city"]);
+        world.settle();
+        assert_eq!(world.text(shop, alice, "contact/me/city"), "Lyon", "{seed}");
+    }
+}
+
+#[test]
+fn a_grant_shows_the_use_that_was_made_of_it_and_of_no_other() {
+    let mut world = World::seeded(327);
+    let (alice, shop) = world.paired("alice", "shop");
+    world.set(alice, "contact/me/city", "Paris");
+    world.set(alice, "contact/me/street", "3 rue des Lilas");
+    let city = world.grant(alice, shop, ["contact/me/city"]);
+    let street = world.grant(alice, shop, ["contact/me/street"]);
+    world.settle();
+    world.text(shop, alice, "contact/me/city");
+    world.text(shop, alice, "contact/me/street");
+    world.settle();
+    for (grant, path) in [(city, "contact/me/city"), (street, "contact/me/street")] {
+        let Answer::Grant { used, .. } = world.done(alice, Command::GrantDetail { grant }) else { panic!("a grant") };
+        assert_eq!(used.iter().map(|used| used.path.as_str()).collect::<Vec<_>>(), [path]);
+    }
 }
