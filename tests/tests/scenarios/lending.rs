@@ -460,3 +460,21 @@ fn the_end_of_a_grant_destroys_the_owners_keys_and_withdraws_what_was_not_fetche
     assert_eq!(world.refused(shop, alice, "contact/me/city"), Code::Expired, "nobody took it back");
     assert!(world.known_to(shop, "contact/me/street").is_empty());
 }
+
+#[test]
+fn a_column_of_long_values_arrives_whole_however_many_entries_it_takes() {
+    let mut world = World::seeded(4_400);
+    let (alice, shop) = world.paired("alice", "shop");
+    let long = |number: usize| format!("{number} {}", "x".repeat(20_000));
+    for number in 0..40 {
+        world.set(alice, &format!("note/n-{number}/text"), &long(number));
+    }
+    world.grant(alice, shop, ["note/*/text"]);
+    world.settle();
+    let mut arrived = world.column(shop, alice, "note", "text");
+    arrived.sort();
+    let mut lent: Vec<_> = (0..40).map(long).collect();
+    lent.sort();
+    assert_eq!(arrived.len(), 40);
+    assert!(arrived == lent);
+}
