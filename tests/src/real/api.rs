@@ -100,6 +100,8 @@ impl Api {
             match stream.read(&mut piece) {
                 Ok(0) => break,
                 Ok(count) => answer.extend_from_slice(&piece[..count]),
+                // Whoever stops this process and lets it go on again ends each wait that has an end (signal(7)).
+                Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
                 Err(error) => return Err(gone(error)),
             }
         }
@@ -144,7 +146,27 @@ pub fn items(listing: &Value) -> &[Value] {
 
 #[cfg(test)]
 mod tests {
+    use std::{os::unix::net::UnixListener, process::Command, thread};
+
     use super::*;
+
+    #[test]
+    fn an_answer_is_waited_for_though_this_process_was_stopped_meanwhile() {
+        let home = tempfile::tempdir().unwrap();
+        let api = Api::of(home.path());
+        let listener = UnixListener::bind(api.socket()).unwrap();
+        let node = thread::spawn(move || {
+            let (mut stream, _) = listener.accept().unwrap();
+            // Unread, it would have the connection reset.
+            assert_ne!(stream.read(&mut [0; 1024]).unwrap(), 0);
+            let us = std::process::id();
+            let stopped = format!("sleep 0.2; kill -STOP {us}; sleep 0.1; kill -CONT {us}");
+            assert!(Command::new("sh").args(["-c", &stopped]).status().unwrap().success());
+            stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}").unwrap();
+        });
+        assert_eq!(api.get("/v1/status", &[]), Ok(serde_json::json!({})));
+        node.join().unwrap();
+    }
 
     #[test]
     fn an_answer_that_was_cut_is_no_answer() {
