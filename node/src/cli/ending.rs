@@ -124,6 +124,13 @@ impl Ending {
         }
     }
 
+    /// A directory that a file was to stand in.
+    #[must_use]
+    pub fn no_directory(path: &Path) -> Self {
+        let facts = Facts::none().text("path", path.display().to_string());
+        Self::failed(Code::NotFound, "cli-no-such-directory", facts)
+    }
+
     /// A fault of this program or of the system around it.
     #[must_use]
     pub fn internal(why: &str) -> Self {

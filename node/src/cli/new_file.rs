@@ -40,7 +40,10 @@ impl NewFile {
             return Err(failed(io::ErrorKind::AlreadyExists.into()));
         }
         let directory = to.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
-        let file = NamedTempFile::new_in(directory).map_err(failed)?;
+        let file = NamedTempFile::new_in(directory).map_err(|error| match error.kind() {
+            io::ErrorKind::NotFound => Ending::no_directory(directory),
+            _ => failed(error),
+        })?;
         Ok(Self { to: to.to_owned(), directory: directory.to_owned(), former, file })
     }
 

@@ -289,6 +289,14 @@ pub fn lonely_rows() -> Vec<Row> {
             "home/vault is there already, and is not overwritten.",
             "another name",
         ),
+        row(
+            "export --to missing/x",
+            Alone,
+            4,
+            "not_found",
+            "There is no directory missing; nothing was written.",
+            "mkdir missing, or another path",
+        ),
         with_stdin(
             &[b'x'; 300_000],
             row(
