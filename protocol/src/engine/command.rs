@@ -407,7 +407,6 @@ impl Live {
             self.cut_all(tx, &relationship)?;
             rekey::start_if_due(tx, &mut Relationship::load(tx, relationship.id)?)?;
         }
-        self.plan_renewal(tx, &relationship)?;
         tx.touch(relationship.id);
         Ok(Answer::Resumed(views))
     }
