@@ -4,8 +4,7 @@
 //! then its body, and must read its answers. A caller whose first request is not here costs little and is let wait (`newcomers`); one
 //! whose request is here gets one of a few places (`places`), and one whose request is too long to wait so gets one of others. If all of
 //! a kind are taken, the connection that has been waited for longest gives up its own: thousands of callers that dawdle can't keep out
-//! one that does not. Where there are many, they are waited for, and received, by threads that give way to those
-//! that answer.
+//! one that does not. Where there are many, they are waited for, and received, by threads that give way to those that answer.
 
 use std::{
     convert::Infallible,
@@ -181,7 +180,8 @@ impl Drop for Socket {
     }
 }
 
-/// Answers callers of the user `owner` until `stopping` says so, then gives those that are being answered a moment.
+/// Answers callers of the user `owner` until `stopping` says so, then gives those that are being answered a moment. The threads `behind` wait
+/// for those of a crowd.
 pub async fn serve(
     mut socket: Socket,
     owner: u32,
