@@ -651,7 +651,7 @@ import-skip-no-object = is { $noun ->
    *[other] something else
  }, not an object
 import-skip-no-record = has no "record" of the form kind/id, or no "fields"
-import-skip-other-kind = is a { $kind }, and only { $wanted } was asked for
+import-skip-other-kind = is of the kind { $kind }, and only { $wanted } was asked for
 import-skip-no-name = "{ $text }" is not a name: a to z, then a to z, 0 to 9, _ . -, 64 at most
 import-skip-own-id = the field "id" is the record's own
 import-skip-no-type = "{ $word }" is no type

@@ -352,6 +352,16 @@ fn a_damaged_export_gives_what_can_be_read() {
 }
 
 #[test]
+fn of_an_export_only_the_kind_that_is_asked_for_comes_in() {
+    let text = br#"{"allod":1,"records":[
+        {"record":"contact/me","fields":{"city":{"type":"text","value":"Paris"}}},
+        {"record":"transaction/7","fields":{"amount":{"type":"text","value":"42"}}}]}"#;
+    let imported = import::read(text, "x.json", None, Some(&kind("contact"))).unwrap();
+    assert_eq!(paths(&imported), ["contact/me"]);
+    assert_eq!(skips(&imported), ["record 2: is of the kind transaction, and only contact was asked for"]);
+}
+
+#[test]
 fn the_export_that_is_described_can_be_read() {
     let page = include_str!("../../docs/EXPORT.md");
     let example = page.split("```json\n").nth(1).unwrap().split("```").next().unwrap();

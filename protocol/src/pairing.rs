@@ -209,8 +209,7 @@ impl Pairings {
             return Err(Refusal::TooManyOpen { most: INVITATIONS_MAX as u64 }.into());
         }
         // QUIC first: its handshake is hybrid. One of each kind, so that one that is blocked does no harm.
-        let mut dialable: Vec<DialAddress> = addresses.iter().filter_map(|text| dial_address(text)).collect();
-        dialable.sort_by_key(|address| address.transport != Transport::Quic);
+        let dialable: Vec<DialAddress> = addresses.iter().filter_map(|text| dial_address(text)).collect();
         let quic = dialable.iter().find(|address| address.transport == Transport::Quic).cloned();
         let tcp = dialable.iter().find(|address| address.transport == Transport::Tcp).cloned();
         let chosen: Vec<DialAddress> = match (quic, tcp) {
@@ -629,13 +628,6 @@ impl Pairings {
             return Ok(None);
         }
         let found = pairing.relationship.map(|relationship| (relationship, pairing.link));
-        if let Some((relationship, _)) = found
-            && Relationship::find(tx, relationship)?.is_none()
-        {
-            // The wall clock came to its end before the running one did.
-            self.end(tx, id, Refusal::PairingTimedOut {});
-            return Ok(None);
-        }
         self.go(tx, id, PairingStage::Waiting);
         Ok(found)
     }
@@ -855,4 +847,32 @@ pub fn erase_unconfirmed(tx: &mut Tx<'_>, row: &Relationship, now: Now) -> Resul
         row.erase(tx)?;
     }
     Ok(late)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::limits::{ADDRESSES_MAX, PETNAME_MAX_BYTES};
+
+    #[test]
+    fn a_profile_beyond_its_limits_ends_a_pairing() {
+        let (key, transcript) = (SecretKey::from_bytes([1; 32]), [2; 32]);
+        let opened = |name: usize, addresses: usize| {
+            let address = "/ip4/127.0.0.1/tcp/4001".to_owned();
+            let profile = Profile {
+                name: "n".repeat(name),
+                kind: crate::command::NodeKind::Vendor,
+                addresses: vec![address; addresses],
+                mailbox: 3,
+            };
+            let aad = profile_aad(&transcript, Role::Scanner);
+            let mut dice = crate::rig::Dice::default();
+            let sealed = seal(&key, Domain::PairingMessage, &aad, &profile.encode(), Padding::Padme, &mut dice);
+            open_profile(&key, &transcript, Role::Scanner, &sealed)
+        };
+        assert!(opened(PETNAME_MAX_BYTES, ADDRESSES_MAX).is_ok());
+        for (name, addresses) in [(PETNAME_MAX_BYTES + 1, 1), (1, ADDRESSES_MAX + 1)] {
+            assert_eq!(opened(name, addresses), Err(Misbehaviour::Malformed), "{name} letters, {addresses} addresses");
+        }
+    }
 }

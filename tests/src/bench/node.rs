@@ -229,6 +229,11 @@ impl Node {
         &*self.store
     }
 
+    /// How many keys it keeps ready for the next read.
+    pub fn keys_at_hand(&self) -> usize {
+        self.engine.keys_at_hand()
+    }
+
     /// What the last commit wrote.
     pub fn last_commit(&self) -> Rows {
         self.last_commit

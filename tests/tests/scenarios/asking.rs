@@ -156,3 +156,25 @@ fn an_ask_is_answered_by_whoever_was_asked_and_with_what_was_asked_for() {
         assert!(world.stored_grants(node, Direction::Given).is_empty());
     }
 }
+
+#[test]
+fn the_beginning_of_a_name_fits_up_to_its_last_letter() {
+    let (mut world, alice, shop) = with_contact(67);
+    world.ask(shop, alice, &["contact/me/city"], &[]);
+    world.settle();
+    let ask = world.asks(alice).remove(0).ask;
+    let grant = world.grant(alice, shop, ["contact/me/email"]);
+    // An odd number of letters ends inside of a byte.
+    for end in 8..=9 {
+        let other = |name: &str| {
+            let last = if &name[end..=end] == "0" { "1" } else { "0" };
+            format!("{}{last}", &name[..end])
+        };
+        let refused = world.outcome(alice, Command::AskDetail { ask: other(&ask) });
+        assert!(matches!(refused, Err(Refusal::NoSuchAsk { .. })), "{ask}: {refused:?}");
+        let refused = world.outcome(alice, Command::GrantDetail { grant: other(&grant) });
+        assert!(matches!(refused, Err(Refusal::NoSuchGrant { .. })), "{grant}: {refused:?}");
+        world.done(alice, Command::AskDetail { ask: ask[..=end].to_owned() });
+        world.done(alice, Command::GrantDetail { grant: grant[..=end].to_owned() });
+    }
+}

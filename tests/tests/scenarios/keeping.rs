@@ -14,6 +14,27 @@ use allod_protocol::{
 use allod_tests::World;
 
 #[test]
+fn how_far_each_has_the_others_log_is_shown() {
+    let mut world = World::seeded(131);
+    let (alice, shop) = world.paired("alice", "shop");
+    world.set(alice, "contact/me/city", "Paris");
+    world.settle();
+    let before = world.peer(alice, shop).mine_seq;
+    world.grant(alice, shop, ["contact/me/city"]);
+    world.settle();
+    let (ours, theirs) = (world.peer(alice, shop), world.peer(shop, alice));
+    // The grant with its keys, and the value.
+    assert_eq!((ours.mine_seq, ours.queued), (before + 2, 0));
+    assert_eq!((ours.mine_seq, ours.theirs_seq), (theirs.theirs_seq, theirs.mine_seq));
+    world.stop(shop);
+    world.settle();
+    world.grant(alice, shop, ["contact/me/city"]);
+    let now = world.peer(alice, shop);
+    assert_eq!(now.queued, now.mine_seq - ours.mine_seq);
+    assert!(now.queued > 0);
+}
+
+#[test]
 fn what_was_acknowledged_is_there_after_a_crash() {
     let mut world = World::seeded(120);
     let alice = world.person("alice");

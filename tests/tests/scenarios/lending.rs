@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use allod_protocol::{
-    command::{Command, Delivery, Direction, GrantState, Mode, Purge},
+    command::{Answer, Command, Delivery, Direction, GrantState, Mode, Purge},
     limits::{LEASE_MAX, LEASE_MIN, SELECTORS_MAX},
-    path::RecordPath,
+    path::{Path, RecordPath},
     refusal::{Code, Refusal},
     table::Table,
 };
@@ -270,7 +270,7 @@ fn a_reference_is_read_sixty_times_an_hour_and_no_more() {
     let mut world = World::seeded(18);
     let (alice, shop) = world.paired("alice", "shop");
     world.set(alice, "contact/me/city", "Paris");
-    world.grant_on(alice, shop, ["contact/me/city"], mode(Mode::Reference));
+    let grant = world.grant_on(alice, shop, ["contact/me/city"], mode(Mode::Reference));
     world.settle();
     // The count starts over with the hour: begin at one.
     let to_the_hour = 3_600_000 - world.wall(alice).as_millis() % 3_600_000;
@@ -286,6 +286,20 @@ fn a_reference_is_read_sixty_times_an_hour_and_no_more() {
     assert!(matches!(refused, Refusal::TooManyReads { most: 60, .. }), "{refused:?}");
     world.run_for(Duration::from_secs(3_600));
     assert_eq!(world.text(shop, alice, "contact/me/city"), "Paris");
+    // Two of one grant in one command count as two.
+    let twice = |world: &mut World| {
+        let from = Some("alice".to_owned());
+        world.outcome(shop, Command::Get { paths: vec![Path::Field("contact/me/city".parse().unwrap()); 2], from })
+    };
+    for _ in 0..29 {
+        twice(&mut world).unwrap();
+    }
+    let refused = twice(&mut world);
+    assert!(matches!(refused, Err(Refusal::TooManyReads { most: 60, .. })), "{refused:?}");
+    assert_eq!(world.text(shop, alice, "contact/me/city"), "Paris", "one is left");
+    let Answer::Grant { entries, .. } = world.done(alice, Command::GrantDetail { grant }) else { panic!("a grant") };
+    let served = entries.iter().filter(|entry| entry.summary.0 == "log-served").count();
+    assert_eq!(served, 120, "each is shown with its grant");
 }
 
 #[test]
@@ -412,6 +426,13 @@ fn nothing_is_lent_on_terms_that_cannot_be() {
     assert_eq!(refused(&["contact/me/city"], Some(Duration::ZERO)), Refusal::BadEnd {}, "it ends before it begins");
     assert_eq!(refused(&["contact/me/city", "contact/me/street"], None).code(), Code::NotFound, "it has no street");
     assert!(world.stored_grants(alice, Direction::Given).is_empty());
+    for selectors in [&[][..], &["contact/me/city", "contact/me/city"], &many] {
+        let Command::Grant { lending, .. } = world.grant_command(alice, shop, selectors, &Terms::default()) else {
+            unreachable!("it is one")
+        };
+        let shown = world.outcome(alice, Command::Preview { selectors: lending.selectors });
+        assert!(matches!(shown, Err(Refusal::BadSelection { .. })), "nor shown: {shown:?}");
+    }
 }
 
 #[test]

@@ -177,6 +177,34 @@ fn two_entries_with_one_number_are_a_fork_and_both_are_kept() {
 }
 
 #[test]
+fn another_entry_under_a_number_that_was_taken_is_a_fork_also_where_no_head_says_so() {
+    let (mut world, alice, shop, _) = lent(206);
+    let mut evil = Evil::takes_over(&mut world, alice, shop);
+    let before = world.nodes[alice.0].disk.clone();
+    let ask = |id| {
+        Body::Asked(Asked {
+            ask: AskId::from_bytes([id; 16]),
+            required: vec!["contact/me/city".parse().unwrap()],
+            optional: Vec::new(),
+            purpose: purpose(),
+            reason: String::new(),
+            benefit: String::new(),
+            until: None,
+            mode: allod_protocol::command::Mode::Follow,
+        })
+    };
+    assert!(matches!(evil.tells(&mut world, &ask(1), None), Met::Answer(_)));
+    world.nodes[alice.0].disk = before;
+    let sequence = evil.writes(&mut world, &ask(2), None);
+    let mut message = evil.message(&world, evil.entries(&world, sequence..=sequence));
+    message.heads.clear();
+    evil.says(&mut world, &message);
+    assert_eq!(world.peer(shop, alice).state, PeerState::Frozen);
+    assert_eq!(world.rows(shop, Table::ForkProofs), 1, "what it signed twice is kept");
+    assert_eq!(world.asks(shop).len(), 1);
+}
+
+#[test]
 fn a_lower_head_that_contradicts_what_was_signed_is_a_fork_too() {
     let (mut world, alice, shop, _) = lent(204);
     let mut evil = Evil::takes_over(&mut world, alice, shop);

@@ -10,6 +10,7 @@ use allod_protocol::{
     effect::Channel,
     id::{AskId, GrantId, LogId, Pseudonym, RouteId},
     limits::{LEASE_MAX, LEASE_MIN},
+    log,
     purpose::Purpose,
     refusal::{Code, Refusal},
     relationship::Relationship,
@@ -504,6 +505,28 @@ fn a_change_of_keys_is_begun_by_the_inviter_and_to_the_next_generation() {
     let mut evil = Evil::takes_over(&mut world, alice, shop);
     is_silenced(&mut world, &mut evil, |world, evil| evil.tells(world, &start(2), None));
     assert!(is_taken(&evil.tells(&mut world, &start(1), None)), "so it is done");
+}
+
+#[test]
+fn a_change_of_keys_is_done_for_the_generation_that_it_was_begun_for() {
+    let (mut world, alice, shop, _) = lent(320, Terms::default());
+    world.run_for(Duration::from_secs(29 * 86_400));
+    let written = |world: &World| {
+        world.inspect(alice, |tx| log::own(tx, &Relationship::named(tx, "shop").unwrap()).unwrap().next)
+    };
+    // Alice has said Start and Finish, and the shop has not heard the latter.
+    let before = written(&world);
+    while written(&world) < before + 2 {
+        assert!(world.step());
+    }
+    let mut evil = Evil::takes_over(&mut world, shop, alice);
+    let done = |generation| Body::Rekey(Rekey { generation, step: RekeyStep::Done });
+    for generation in [0, 2] {
+        is_silenced(&mut world, &mut evil, |world, evil| evil.tells(world, &done(generation), None));
+    }
+    assert_eq!(world.key_changes(alice), 0);
+    assert!(is_taken(&evil.tells(&mut world, &done(1), None)), "so it is done");
+    assert_eq!(world.key_changes(alice), 1);
 }
 
 #[test]

@@ -12,7 +12,7 @@ use allod_protocol::{
     refusal::{Code, Refusal},
     wire::pair::{PairAnswer, PairRequest},
 };
-use allod_tests::{World, network::NodeId};
+use allod_tests::{World, network::NodeId, world::Came};
 
 #[test]
 fn a_used_invitation_is_refused_and_the_inviter_learns_that_someone_tried() {
@@ -51,6 +51,24 @@ fn an_expired_invitation_is_refused_by_both_sides() {
     world.set_clock_ahead(shop, -3_600_000);
     let ended = world.accepted(shop, &text);
     assert_eq!(ended.ended.unwrap().code(), Code::Expired);
+}
+
+#[test]
+fn an_inviter_that_is_not_there_is_silent_and_that_is_said() {
+    let mut world = World::seeded(86);
+    let (alice, shop) = (world.person("alice"), world.vendor("shop"));
+    let (_, text) = world.invitation(alice);
+    world.stop(alice);
+    let ended = world.accepted(shop, &text);
+    assert_eq!(ended.ended, Some(Refusal::InviterSilent {}));
+    // One that is reached and never answers.
+    world.start(alice);
+    let (_, text) = world.invitation(alice);
+    let taken = world.give(shop, Command::Accept { text, petname: None });
+    world.cut(alice, shop);
+    world.run_for(Duration::from_secs(900));
+    let Came::Answer(Ok(Answer::Pairing(ended))) = world.came_of(taken) else { panic!("it ends") };
+    assert_eq!(ended.ended, Some(Refusal::InviterSilent {}));
 }
 
 #[test]

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use allod_protocol::{
     command::{Answer, Command, Direction, Mode},
+    path::Path,
     refusal::Code,
 };
 use allod_tests::{World, story::Terms};
@@ -191,6 +192,25 @@ fn keys_that_are_kept_for_the_next_read_go_in_the_step_that_takes_back() {
     world.remove(alice, paths[2]);
     world.settle();
     assert_eq!(world.keys_at_hand(shop), 0);
+}
+
+#[test]
+fn a_record_that_is_read_of_a_peer_is_that_record_alone() {
+    let mut world = World::seeded(46);
+    let (alice, shop) = world.paired("alice", "shop");
+    for path in ["contact/me/city", "contact/mum/city", "contact/mum/phone"] {
+        world.set(alice, path, path);
+    }
+    world.grant(alice, shop, ["contact/me/city", "contact/mum/city", "contact/mum/phone"]);
+    world.settle();
+    for (record, fields) in [("contact/me", &["city"][..]), ("contact/mum", &["city", "phone"])] {
+        let paths = vec![Path::Record(record.parse().unwrap())];
+        let command = Command::Get { paths, from: Some("alice".to_owned()) };
+        let Answer::Fields(read) = world.done(shop, command) else { panic!("fields") };
+        let read: Vec<&str> = read.iter().map(|view| view.path.as_str()).collect();
+        let lent: Vec<String> = fields.iter().map(|field| format!("{record}/{field}")).collect();
+        assert_eq!(read, lent);
+    }
 }
 
 #[test]

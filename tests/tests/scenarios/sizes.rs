@@ -5,6 +5,9 @@ use std::time::Duration;
 use allod_protocol::{
     command::{Answer, Command, Mode, Outcome},
     effect::Effect,
+    grant::Grant,
+    id::GrantId,
+    limits::SELECTORS_MAX,
     path::{FieldPath, Path, Selector},
     refusal::Refusal,
     relationship::Relationship,
@@ -107,6 +110,41 @@ fn what_is_at_hand_follows_every_change_that_reading_depends_on() {
     pair.vendor.let_pass(Duration::from_secs(8 * 86_400));
     let refused = ask_offline(&mut pair, &field);
     assert!(matches!(refused, Err(Refusal::LeaseOver { .. })), "{refused:?}");
+}
+
+#[test]
+fn what_is_at_hand_is_bounded_whoever_lends_how_much() {
+    const STRANGER: &str = "somebody else";
+    let columns = (0..SELECTORS_MAX).map(|number| column(&format!("contact/*/f{number}"))).collect();
+    // Of each of two peers more than half of what there is room for; then of each more than that.
+    for (wide, kept) in [(200, 1), (300, 0)] {
+        let mut pair = change::lent();
+        lent(&mut pair, Vec::clone(&columns));
+        let stranger = prepared::relationships(&pair.vendor, std::iter::once(STRANGER.to_owned()));
+        pair.vendor.commit(&stranger);
+        let copies = {
+            let (vault, mut dice) = (pair.vendor.vault(), rand_core::UnwrapErr(getrandom::SysRng));
+            let mut tx = Tx::new(pair.vendor.view(), &vault, &mut dice, pair.vendor.now());
+            let [owner, stranger] =
+                [prepared::owner(), STRANGER.to_owned()].map(|name| Relationship::named(&tx, &name).unwrap().id);
+            let held = Grant::live_with(&tx, owner).unwrap();
+            let one = held.into_iter().find(|grant| grant.selectors.len() == SELECTORS_MAX).unwrap();
+            for (relationship, _) in [owner, stranger].into_iter().flat_map(|id| (0..wide).map(move |n| (id, n))) {
+                let id = GrantId::random(&mut *tx.dice);
+                Grant { id, relationship, ..one.clone() }.save(&mut tx);
+            }
+            tx.finish().0
+        };
+        pair.vendor.commit(&copies);
+        for _ in 0..2 {
+            assert_eq!(value(get(&mut pair, &path(FIELD))), Value::text("Lyon"));
+            assert_eq!(pair.vendor.keys_at_hand(), kept, "{wide} grants of {SELECTORS_MAX} selectors");
+            let paths = vec![Path::Field(path(FIELD))];
+            let refused = pair.command(Who::Vendor, Command::Get { paths, from: Some(STRANGER.to_owned()) });
+            assert!(matches!(refused, Err(Refusal::NoGrantFrom { .. })), "{refused:?}");
+            assert_eq!(pair.vendor.keys_at_hand(), 0, "the one makes room for the other");
+        }
+    }
 }
 
 /// A read of the vendor's while nothing is carried.
