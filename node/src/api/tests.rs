@@ -562,3 +562,21 @@ async fn the_document_is_served() {
     let (status, body) = node.call("GET", "/v1/openapi.json", Value::Null).await;
     assert_eq!((status, body["openapi"].as_str().map(|version| &version[..2])), (200, Some("3.")));
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_parameter_that_nobody_knows_is_refused_wherever_it_stands() {
+    let node = Running::new(None).await;
+    let (_, document) = node.call("GET", "/v1/openapi.json", Value::Null).await;
+    let takes_some = |ways: &Value| {
+        let parameters = ways["get"]["parameters"].as_array();
+        parameters.is_some_and(|all| all.iter().any(|one| one["in"] == "query"))
+    };
+    let paths = document["paths"].as_object().unwrap().iter().filter(|(_, ways)| takes_some(ways));
+    let mut refused = 0;
+    for (path, _) in paths.filter(|(path, _)| !path.contains('{')) {
+        let (status, body) = node.call("GET", &format!("{path}?nonsense=1"), Value::Null).await;
+        assert_eq!((status, &body["error"]["code"]), (400, &json!("usage")), "{path}: {body}");
+        refused += 1;
+    }
+    assert!(refused >= 10, "{refused}");
+}

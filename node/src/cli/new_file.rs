@@ -101,11 +101,14 @@ mod tests {
     }
 
     #[test]
-    fn a_directory_a_device_and_a_link_to_nothing_are_never_replaced() {
+    fn a_directory_a_socket_and_a_link_to_nothing_are_never_replaced() {
         let place = tempfile::tempdir().unwrap();
+        // Like a device, and nobody misses it where this does not hold.
+        let socket = place.path().join("socket");
+        drop(std::os::unix::net::UnixListener::bind(&socket).unwrap());
         let link = place.path().join("link");
         std::os::unix::fs::symlink(place.path().join("nothing"), &link).unwrap();
-        for to in [place.path(), Path::new("/dev/null"), &link] {
+        for to in [place.path(), &socket, &link] {
             for former in [Former::Kept, Former::Replaced] {
                 assert_eq!(written(to, former).unwrap_err().exit(), 1, "{}", to.display());
             }
