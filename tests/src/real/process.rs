@@ -8,7 +8,10 @@ use std::{
     os::unix::process::CommandExt,
     path::{Path, PathBuf},
     process::{Child, Command, ExitStatus, Stdio},
-    sync::mpsc,
+    sync::{
+        atomic::{AtomicU16, Ordering},
+        mpsc,
+    },
     thread,
     time::{Duration, Instant},
 };
@@ -304,18 +307,23 @@ pub fn tail(text: &str) -> String {
     lines.into_iter().rev().collect::<Vec<_>>().join(" | ").chars().take(1_200).collect()
 }
 
-/// A port of loopback that is free at this moment, for TCP and UDP.
+/// A port of loopback that nobody has, for TCP and UDP. It is below those that the system hands out by itself: one of these can be
+/// somebody's by the time that a node asks for it. Each process has a hundred of its own.
 ///
 /// # Panics
-/// If the machine has none.
+/// If none of them is free.
 #[must_use]
 pub fn free_port() -> u16 {
-    let free = || {
-        let tcp = std::net::TcpListener::bind(("127.0.0.1", 0)).ok()?;
-        let port = tcp.local_addr().ok()?.port();
-        std::net::UdpSocket::bind(("127.0.0.1", port)).ok().map(|_| port)
+    const FIRST: u16 = 10_000;
+    const OF_A_PROCESS: u16 = 100;
+    static NEXT: AtomicU16 = AtomicU16::new(0);
+    let first = FIRST + (std::process::id() % 220) as u16 * OF_A_PROCESS;
+    let is_free = |port: &u16| {
+        std::net::TcpListener::bind(("127.0.0.1", *port)).is_ok()
+            && std::net::UdpSocket::bind(("127.0.0.1", *port)).is_ok()
     };
-    (0..64).find_map(|_| free()).expect("a machine has free ports")
+    let mut tried = (0..OF_A_PROCESS).map(|_| first + NEXT.fetch_add(1, Ordering::Relaxed) % OF_A_PROCESS);
+    tried.find(is_free).expect("a process has free ports")
 }
 
 /// Copies a home, without its socket.
