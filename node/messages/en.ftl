@@ -294,9 +294,9 @@ node-import-broken = The JSON breaks at line { $line }, column { $column }: { $f
     .try = export the file again where it came from; this one is damaged or cut off
 node-import-newer = This export has version { $version }, and this node reads version 1.
     .try = update this node, then import again
-node-import-nothing = No record was found in { import-looks-like }{ $has-skip ->
-    [yes] ; { import-where }: { $skip }
-   *[no] {""}
+node-import-nothing = { $has-skip ->
+    [yes] No record of this file can be imported; { import-where }: { $skip }
+   *[no] No record was found in { import-looks-like }
  }.
     .try = open the file to see what it holds, or name its format with --format
 node-backup-under-way = Another backup is being made or fetched.

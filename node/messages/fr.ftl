@@ -295,9 +295,9 @@ node-import-broken = Le JSON est abîmé à la ligne { $line }, colonne { $colum
     .try = l’exporter de nouveau de là où il vient ; ce fichier est abîmé ou coupé
 node-import-newer = Cet export est de la version { $version }, et ce nœud lit la version 1.
     .try = un Allod plus récent, puis importer de nouveau
-node-import-nothing = Aucune fiche n’a été trouvée dans { import-looks-like }{ $has-skip ->
-    [yes] {"\u202F"}; { import-where } : { $skip }
-   *[no] {""}
+node-import-nothing = { $has-skip ->
+    [yes] Aucune fiche de ce fichier ne peut être importée{"\u202F"}; { import-where } : { $skip }
+   *[no] Aucune fiche n’a été trouvée dans { import-looks-like }
  }.
     .try = ouvrir le fichier pour voir ce qu’il contient, ou nommer son format avec --format
 node-backup-under-way = Une autre sauvegarde est en train d’être faite ou lue.

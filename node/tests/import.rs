@@ -286,11 +286,10 @@ fn what_went_wrong_is_said_in_the_language_of_the_reader() {
 
     let [english, french] = two_lines(b"date;amount;note\n2026-01-01;1\n", "x.csv");
     let skipped = "line 2: has 2 cells where the header has 3";
-    let looks = "a table without one whole row below its header";
-    assert_eq!(english.0, format!("No record was found in {looks}; {skipped}."));
+    assert_eq!(english.0, format!("No record of this file can be imported; {skipped}."));
     assert_eq!(
         french.0,
-        "Aucune fiche n’a été trouvée dans un tableau sans une seule ligne entière sous son en-tête\u{202f}; \
+        "Aucune fiche de ce fichier ne peut être importée\u{202f}; \
          ligne 2\u{a0}: a 2 cellules là où l’en-tête en a 3."
     );
     let [english, french] = two_lines(b"[]", "x.json");
