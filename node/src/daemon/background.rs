@@ -53,7 +53,8 @@ mod tests {
     async fn what_runs_in_the_background_gives_way_and_nothing_else_does() {
         let before = niceness();
         let background = Background::start().unwrap();
-        assert!(background.handle().spawn(async { niceness() }).await.unwrap() > before);
+        // Nothing gives way more than the most.
+        assert_eq!(background.handle().spawn(async { niceness() }).await.unwrap() > before, before < 19);
         assert_eq!(niceness(), before);
     }
 }

@@ -5,6 +5,9 @@
 //! both are left alone until the holder reads exactly what is lent, and all logs verify.
 
 use std::{
+    fs,
+    ops::Range,
+    path::Path,
     sync::{Mutex, PoisonError, atomic::AtomicBool},
     thread,
     time::{Duration, Instant},
@@ -24,6 +27,8 @@ use super::{
 pub const LEVEL_WITHIN: Duration = Duration::from_secs(30);
 /// Rounds between two looks at everything.
 const LOOK_EVERY: usize = 25;
+/// Kills of one home. Then another begins: a look at all that was ever lent takes longer and longer.
+const KILLS_PER_LIFE: usize = 250;
 /// A start after a kill: the goal is 2 s on a machine of its own.
 const STARTED_WITHIN: Duration = Duration::from_secs(10);
 
@@ -35,18 +40,64 @@ pub fn run(plan: &Plan) -> Findings {
 }
 
 fn on(plan: &Plan, engine: &str, rounds: usize) -> Findings {
-    let dir = plan.dir.join(format!("kill-{engine}"));
+    let dice = Dice::seeded(plan.seed);
+    let mut done = Done::default();
+    let mut findings = Findings::new();
+    for first in (0..rounds).step_by(KILLS_PER_LIFE) {
+        let dir = plan.dir.join(format!("kill-{engine}-{}", first / KILLS_PER_LIFE));
+        let found = live(plan, engine, &dir, first..rounds.min(first + KILLS_PER_LIFE), &dice, &mut done);
+        if found.is_empty() {
+            let _ = fs::remove_dir_all(&dir);
+        }
+        findings.extend(found);
+        if rounds > KILLS_PER_LIFE {
+            println!("kill {engine}: {} kills so far, findings: {}", done.starts.len(), findings.len());
+        }
+        if findings.len() > 20 {
+            break;
+        }
+    }
+    let Done { mut starts, while_starting, holders, acknowledged, revocations, grants } = done;
+    starts.sort_unstable();
+    println!(
+        "kill {engine}: {} kills ({while_starting} more while it started, {holders} of the holder), {acknowledged} acknowledged, \
+         {revocations} of them revocations, {grants} grants; start after a kill: median {:?}, slowest {:?}; findings: {}",
+        starts.len(),
+        starts.get(starts.len() / 2).copied().unwrap_or_default(),
+        starts.last().copied().unwrap_or_default(),
+        findings.len()
+    );
+    if revocations == 0 && rounds > 20 {
+        findings.push(format!("kill {engine}: no revocation was acknowledged, so that nothing was tested"));
+    }
+    if starts.last().is_some_and(|slowest| *slowest > STARTED_WITHIN) {
+        findings.push(format!("kill {engine}: a start took {:?}", starts.last()));
+    }
+    findings
+}
+
+/// What was done in all lives.
+#[derive(Default)]
+struct Done {
+    starts: Vec<Duration>,
+    while_starting: usize,
+    holders: usize,
+    acknowledged: u64,
+    revocations: u64,
+    grants: usize,
+}
+
+/// Two homes from their first start to their last look.
+fn live(plan: &Plan, engine: &str, dir: &Path, rounds: Range<usize>, dice: &Dice, done: &mut Done) -> Findings {
     let mut alice = Node::made(&plan.exe, &dir.join("alice"), "alice", engine);
     let mut shop = Node::made(&plan.exe, &dir.join("shop"), "shop", engine);
     alice.must_start();
     shop.must_start();
     let names = pair(&shop, &alice).expect("two running nodes pair");
     let oracle = Mutex::new(Oracle::default());
-    let dice = Dice::seeded(plan.seed);
     let mut findings = Findings::new();
-    let mut starts = Vec::new();
-    let (mut while_starting, mut holders) = (0, 0);
-    for round in 0..rounds {
+    let end = rounds.end;
+    for round in rounds {
         let mut now = dice.split(round as u64);
         let pause = Duration::from_micros(1_000 + now.below(140_000));
         let stop = AtomicBool::new(false);
@@ -61,11 +112,11 @@ fn on(plan: &Plan, engine: &str, rounds: usize) -> Findings {
         });
         findings.extend(spoke_of_a_panic(&alice).map(|what| at(round, &what)));
         if now.one_in(8) {
-            while_starting += 1;
+            done.while_starting += 1;
             alice.start_and_kill(Duration::from_micros(now.below(60_000)));
         }
         if now.one_in(10) {
-            holders += 1;
+            done.holders += 1;
             shop.kill();
             findings.extend(spoke_of_a_panic(&shop).map(|what| at(round, &what)));
             findings.extend(begin(&mut shop).err().map(|what| at(round, &what)));
@@ -75,8 +126,8 @@ fn on(plan: &Plan, engine: &str, rounds: usize) -> Findings {
             findings.push(at(round, &what));
             break;
         }
-        starts.push(began.elapsed());
-        let all = round % LOOK_EVERY == LOOK_EVERY - 1 || round + 1 == rounds;
+        done.starts.push(began.elapsed());
+        let all = round % LOOK_EVERY == LOOK_EVERY - 1 || round + 1 == end;
         let mut oracle = oracle.lock().unwrap_or_else(PoisonError::into_inner);
         findings.extend(oracle.compare(&alice.api(), all).iter().map(|what| at(round, what)));
         if all {
@@ -90,25 +141,10 @@ fn on(plan: &Plan, engine: &str, rounds: usize) -> Findings {
             break;
         }
     }
-    starts.sort_unstable();
     let oracle = oracle.lock().unwrap_or_else(PoisonError::into_inner);
-    println!(
-        "kill {engine}: {} kills ({while_starting} more while it started, {holders} of the holder), {} acknowledged, \
-         {} of them revocations, {} grants; start after a kill: median {:?}, slowest {:?}; findings: {}",
-        starts.len(),
-        oracle.acknowledged,
-        oracle.revocations,
-        oracle.grants(),
-        starts.get(starts.len() / 2).copied().unwrap_or_default(),
-        starts.last().copied().unwrap_or_default(),
-        findings.len()
-    );
-    if oracle.revocations == 0 && rounds > 20 {
-        findings.push(format!("kill {engine}: no revocation was acknowledged, so that nothing was tested"));
-    }
-    if starts.last().is_some_and(|slowest| *slowest > STARTED_WITHIN) {
-        findings.push(format!("kill {engine}: a start took {:?}", starts.last()));
-    }
+    done.acknowledged += oracle.acknowledged;
+    done.revocations += oracle.revocations;
+    done.grants += oracle.grants();
     let _ = (alice.stop(), shop.stop());
     findings
 }
