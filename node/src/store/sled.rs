@@ -10,10 +10,10 @@
 //! other ends, so that a log without its end is known; and the [`Content`] of all rows, which shows a log that lost a part of its
 //! middle. That is counted again at the open of a small store, and after an unclean end piece by piece while a large one is in use. Before
 //! sled opens its files they are read through, and if it opens them with less than was acknowledged, or not at all, [`Former`]
-//! puts them back.
+//! puts them back. What it left of a snapshot that a kill cut off is taken away first ([`remove_unfinished_snapshots`]).
 
 use std::cell::Cell;
-use std::fs::File;
+use std::fs::{self, File};
 use std::io;
 use std::ops::Bound;
 use std::path::Path;
@@ -30,6 +30,10 @@ use super::{RESERVED_TABLE, ending, fault_of, home, past_the_lock};
 
 /// Where sled keeps its log, in its directory.
 pub(super) const DATA_FILE: &str = "db";
+
+/// How the names of its snapshots begin, and how those end that are being written.
+const SNAPSHOT: &str = "snap.";
+const UNFINISHED: &str = ".generating";
 
 /// Pages that sled keeps in memory: with 4 or 64 MiB, reads among a million rows differ by less than a sixth. Bytes.
 const CACHE_BYTES: u64 = 16 * 1024 * 1024;
@@ -93,7 +97,11 @@ impl SledStore {
             .flush_every_ms(None)
             .mode(::sled::Mode::LowSpace);
         let (db, data, mark) = caught(|| {
-            let db = past_the_lock(|| config.open(), is_locked)
+            let open = || {
+                remove_unfinished_snapshots(dir)?;
+                config.open()
+            };
+            let db = past_the_lock(open, is_locked)
                 .inspect_err(|error| elsewhere.set(is_locked(error)))
                 .map_err(|error| fault_in(&error))?;
             let data = File::open(dir.join(DATA_FILE)).map_err(|error| fault_of(&error))?;
@@ -311,6 +319,28 @@ fn passed<'a>(count: &'a mut Option<Count>, key: &[u8]) -> Option<&'a mut Conten
 
 fn read(db: &::sled::Db, key: &[u8]) -> Result<Option<::sled::IVec>, StoreFault> {
     db.get(key).map_err(|error| fault_in(&error))
+}
+
+/// A kill can leave a snapshot of sled's log that was not written to its end. sled takes it for its newest one, since it looks for another
+/// ending than the one that it gives these files, and finds a checksum wrong; and it writes a snapshot at every open. The one before
+/// is still there. Nothing is touched while somebody else has the store open.
+fn remove_unfinished_snapshots(dir: &Path) -> io::Result<()> {
+    let data = match File::open(dir.join(DATA_FILE)) {
+        Ok(data) => data,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        Err(error) => return Err(error),
+    };
+    if data.try_lock().is_err() {
+        return Ok(());
+    }
+    for entry in fs::read_dir(dir)? {
+        let path = entry?.path();
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        if name.starts_with(SNAPSHOT) && name.ends_with(UNFINISHED) {
+            fs::remove_file(&path)?;
+        }
+    }
+    Ok(())
 }
 
 fn is_locked(error: &::sled::Error) -> bool {

@@ -80,6 +80,22 @@ fn what_a_kill_leaves_is_whole() {
 }
 
 #[test]
+fn a_snapshot_that_a_kill_cut_off_is_no_damage() {
+    let dir = tempfile::tempdir().unwrap();
+    let (killed, _live) = killed(EngineName::Sled, dir.path(), 500);
+    let (_, snapshot) = files(&killed).into_iter().find(|(name, _)| name.starts_with("snap.")).unwrap();
+    for length in [0, 7, 16, snapshot.len() / 2, snapshot.len() - 1] {
+        let left = dir.path().join("left");
+        copy(&killed, &left);
+        let unfinished = left.join("snap.0FFFFFFFFFFFFFFF.generating");
+        fs::write(&unfinished, &snapshot[..length]).unwrap();
+        assert_eq!(loss(EngineName::Sled, &left), None, "{length} bytes of it");
+        assert!(!unfinished.exists());
+        fs::remove_dir_all(&left).unwrap();
+    }
+}
+
+#[test]
 fn a_log_that_lost_its_end_after_a_kill_is_damaged_and_stays_as_it_was() {
     let dir = tempfile::tempdir().unwrap();
     let (killed, _live) = killed(EngineName::Sled, dir.path(), 500);
@@ -126,6 +142,9 @@ fn a_second_process_that_finds_the_store_in_use_changes_nothing_of_it() {
             let dir = dir.clone();
             std::thread::spawn(move || open(engine, &dir, true).err())
         };
+        // What the first may be writing stays: sled names a snapshot so until it is whole.
+        let unfinished = dir.join("snap.0FFFFFFFFFFFFFFF.generating");
+        fs::write(&unfinished, "half").unwrap();
         // It has read the files by now, and waits for the engine's lock.
         std::thread::sleep(std::time::Duration::from_millis(400));
         for number in 0..LATE {
@@ -133,6 +152,7 @@ fn a_second_process_that_finds_the_store_in_use_changes_nothing_of_it() {
         }
         assert!(second.join().unwrap().is_some(), "{engine:?}: two have it open");
         store.commit(&put(b"last", b"2")).unwrap();
+        assert!(unfinished.exists(), "{engine:?}: it was taken away from under another");
         drop(store);
         let store = open(engine, &dir, true).unwrap_or_else(|fault| panic!("{engine:?}: {fault:?}"));
         for number in 0..LATE {
