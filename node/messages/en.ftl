@@ -489,6 +489,7 @@ passphrase-changed = The vault has a new passphrase.
 passphrase-removed = The vault has no passphrase any more: whoever reads this home's files reads everything in it.
 status-up = { $name } is up for { $up } (Allod { $version }).
 status-sealed = The vault is locked. To open it: allod unlock
+status-disk-short = The disk is nearly full: what other nodes send is not taken. See: allod doctor
 status-problem = Last problem: { $problem }
 status-records = Records
 status-records-value = { $records } with { $fields } { $fields ->
@@ -512,6 +513,7 @@ check-not-ok = not ok: { $name }: { $detail }
 check-home = home
 check-vault = vault
 check-store = store
+check-disk = disk
 check-logs = logs
 check-clock = clock
 check-reachability = reachability
@@ -538,6 +540,10 @@ doctor-store-damaged = The store is damaged: { $detail }
     .try = allod restore FILE with a new --home, or a copy of this home made earlier, put in its place
 doctor-store-unreadable = The store does not read: { $detail }
     .try = allod stop, then allod run
+doctor-disk-ok = { $free } MiB free
+doctor-disk-short = Only { $free } MiB of the disk are free: what other nodes send is not taken before there are { $kept } again.
+    .try = make room on this disk; what you write and take back yourself still works
+doctor-disk-unknown = the system does not tell how much room there is
 doctor-logs-ok = { $entries } { $entries ->
     [one] entry holds
    *[other] entries hold

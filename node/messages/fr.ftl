@@ -490,6 +490,7 @@ passphrase-changed = Le coffre a une nouvelle phrase de passe.
 passphrase-removed = Le coffre n’a plus de phrase de passe : qui lit les fichiers de ce répertoire lit tout ce qu’il contient.
 status-up = { $name } est en marche depuis { $up } (Allod { $version }).
 status-sealed = Le coffre est fermé. Pour l’ouvrir : allod unlock
+status-disk-short = Le disque est presque plein : ce qu’envoient les autres nœuds n’est pas reçu. Voir : allod doctor
 status-problem = Dernier problème : { $problem }
 status-records = Fiches
 status-records-value = { $records } avec { $fields } { $fields ->
@@ -513,6 +514,7 @@ check-not-ok = à voir : { $name } : { $detail }
 check-home = répertoire
 check-vault = coffre
 check-store = base
+check-disk = disque
 check-logs = journaux
 check-clock = horloge
 check-reachability = accessibilité
@@ -539,6 +541,10 @@ doctor-store-damaged = La base est abîmée : { $detail }
     .try = allod restore FICHIER avec un autre --home, ou une copie antérieure de ce dossier, remise à sa place
 doctor-store-unreadable = La base ne se lit pas : { $detail }
     .try = allod stop, puis allod run
+doctor-disk-ok = { $free } Mio libres
+doctor-disk-short = Il ne reste que { $free } Mio sur le disque : ce qu’envoient les autres nœuds n’est pas reçu tant qu’il n’y en a pas { $kept }.
+    .try = libérez de la place sur ce disque ; ce que vous écrivez et reprenez vous-même fonctionne toujours
+doctor-disk-unknown = le système ne dit pas combien de place il reste
 doctor-logs-ok = { $entries ->
     [one] { $entries } entrée se tient
    *[other] { $entries } entrées se tiennent

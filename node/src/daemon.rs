@@ -22,6 +22,7 @@ pub mod passphrase;
 pub mod restore;
 #[cfg(test)]
 pub(crate) mod rig;
+pub mod room;
 pub mod signals;
 #[cfg(test)]
 mod tests;
@@ -53,6 +54,7 @@ use self::{
     limits::{GOODBYE, HOME_LOOKED_AT, NETWORK_EVENTS_MAX, PREDECESSOR},
     node::{Stages, blocking, reached},
     passphrase::Ways,
+    room::{Room, Space},
     signals::Signals,
     vault_file::{Key, VaultFile},
 };
@@ -171,6 +173,7 @@ impl Daemon {
         let clock = Clock::start();
         let listening = Listening::default();
         let ring = Arc::new(Ring::new(format!("{:x}", clock.now().wall.as_millis())));
+        let under = dir.clone();
         let driver = Driver {
             store,
             bridge: Bridge::new(network.clone(), listening.clone()),
@@ -179,6 +182,7 @@ impl Daemon {
             clock,
             dice: Box::new(dice()),
             vault_file: Arc::clone(&vault_file),
+            room: Room::new(move || Space::under(&under)),
         };
         let (door, mut end, _) = driver.start(Handle::current());
         let opened = door.unlock(make_opener(vault)).await;

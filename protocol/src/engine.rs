@@ -109,6 +109,8 @@ struct Live {
     jobs: bool,
     hints_stale: bool,
     rotation: Rotation,
+    /// What is left of the disk is for what our own side does.
+    is_short_of_room: bool,
     /// When the next grant ends.
     ends_at: Option<Timestamp>,
     next_pairing: Option<Duration>,
@@ -157,6 +159,7 @@ impl Engine {
             jobs: true,
             hints_stale: true,
             rotation: Rotation::Idle,
+            is_short_of_room: false,
             ends_at: Some(Timestamp::from_millis(0)),
             next_pairing: None,
             next_renewal: None,
@@ -397,6 +400,7 @@ impl Live {
             Event::Answered { errand, bytes } => self.answered(tx, errand, &bytes),
             Event::Failed { errand } => self.failed(tx, errand),
             Event::Hint { bytes, .. } => self.hinted(tx, &bytes),
+            Event::Room { is_short } => self.room(tx, is_short),
             Event::VaultReplaced => Ok(()),
             Event::Closing => self.write_uses(tx),
         }
@@ -717,7 +721,7 @@ impl Live {
     }
 
     /// A session that the other side does not know or answers wrongly: over, and its link with it. A new hello follows by itself.
-    fn drop_session(&mut self, tx: &mut Tx<'_>, session: crate::effect::SessionId) -> Result<(), Stop> {
+    pub(super) fn drop_session(&mut self, tx: &mut Tx<'_>, session: crate::effect::SessionId) -> Result<(), Stop> {
         let known = self.sessions.get_mut(session).map(|session| (session.link, session.relationship));
         let gone = self.sessions.remove(session);
         if let Some((link, id)) = known {

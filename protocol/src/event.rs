@@ -28,6 +28,8 @@ pub enum Event {
     Failed { errand: u64 },
     /// A gossip message of a mailbox topic.
     Hint { topic: u8, bytes: Vec<u8> },
+    /// Whether the disk is nearly full: while it is, no entries of others are taken. It begins with room.
+    Room { is_short: bool },
     /// The vault file on the disk is the newest.
     VaultReplaced,
     /// The node is about to stop: what is only in memory and worth keeping is written.

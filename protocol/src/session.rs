@@ -69,6 +69,8 @@ pub struct Session {
     pub resuming: bool,
     /// Others went when it was chosen, and the other side may have chosen one of these: a request of ours shows it.
     pub is_doubtful: bool,
+    /// Entries came in it that were not taken, for want of room.
+    pub left_entries: bool,
 }
 
 #[derive(Debug)]
@@ -228,6 +230,7 @@ impl Sessions {
             renewed: running,
             resuming: generation == RESTORE_GENERATION,
             is_doubtful: false,
+            left_entries: false,
         };
         self.live.insert(id, session);
     }
@@ -280,6 +283,12 @@ impl Sessions {
     #[must_use]
     pub fn relationships(&self) -> Vec<RelationshipId> {
         self.newest.keys().copied().collect()
+    }
+
+    /// Those in which entries came that were not taken. The other side says them again in a new one only.
+    #[must_use]
+    pub fn with_entries_left(&self) -> Vec<SessionId> {
+        self.live.iter().filter(|(_, session)| session.left_entries).map(|(id, _)| *id).collect()
     }
 
     /// Drops a session. Returns the peer if it is not there any more.

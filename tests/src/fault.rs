@@ -28,6 +28,8 @@ pub struct Weather {
     pub evil: u32,
     /// A long job is cut off, whenever one is begun.
     pub cut_off: u32,
+    /// Some disk is nearly full, for a while.
+    pub short_of_room: u32,
     /// Some home is backed up, or put back from a backup as its person would do it.
     pub backup: u32,
 }
@@ -45,6 +47,7 @@ impl Weather {
         rollback: 0,
         evil: 0,
         cut_off: 0,
+        short_of_room: 0,
         backup: 0,
     };
 
@@ -58,7 +61,7 @@ impl Weather {
             1 => Self { lines: Lines::ROUGH, ..calm },
             2 => Self { crash: 250_000, stop: 30_000, cut_off: 500_000, ..calm },
             3 => Self { cut: 120_000, moves: 20_000, ..calm },
-            4 => Self { refused_commit: 120_000, crash: 60_000, cut_off: 300_000, ..calm },
+            4 => Self { refused_commit: 120_000, crash: 60_000, cut_off: 300_000, short_of_room: 60_000, ..calm },
             5 => Self { clock: 50_000, stop: 50_000, ..calm },
             6 => Self { replay: 200_000, crash: 60_000, rollback: 15_000, evil: 150_000, ..calm },
             _ => Self {
@@ -73,6 +76,7 @@ impl Weather {
                 rollback: 5_000,
                 evil: 40_000,
                 cut_off: 200_000,
+                short_of_room: 20_000,
                 ..calm
             },
         };

@@ -47,6 +47,7 @@ pub struct Life {
     pub world: World,
     model: Model,
     dice: Dice,
+    room_dice: Dice,
     weather: Weather,
     next_text: u64,
     pace: u32,
@@ -79,6 +80,7 @@ impl Life {
             world,
             model: Model::default(),
             dice,
+            room_dice: Dice::stream(seed, "room"),
             weather: Weather::of(seed),
             next_text: 0,
             // One run in nine is of weeks, so that keys are changed in it.
@@ -196,6 +198,7 @@ impl Life {
         if self.dice.happens(weather.stop) {
             self.world.stop(victim);
         }
+        self.fill_and_empty_disks(weather.short_of_room);
         if self.dice.happens(weather.cut) {
             let other = self.anyone();
             if other != victim {
@@ -235,6 +238,20 @@ impl Life {
             if self.dice.below(3) == 0 {
                 self.resume(victim);
             }
+        }
+    }
+
+    /// Some disk becomes nearly full, others get room again. It has dice of its own: lives that were kept stay what they were.
+    fn fill_and_empty_disks(&mut self, chance: u32) {
+        for id in self.ids() {
+            if self.world.is_short_of_room(id) && self.room_dice.below(8) == 0 {
+                self.world.room(id, false);
+            }
+        }
+        if self.room_dice.happens(chance) {
+            let victim = self.room_dice.pick(&self.ids()).copied().expect("a world is not empty");
+            self.world.note_fault("disk nearly full");
+            self.world.room(victim, true);
         }
     }
 
@@ -337,6 +354,9 @@ impl Life {
 
     /// All faults end, and there is time for everything to arrive.
     fn calm_down(&mut self) {
+        for id in self.ids() {
+            self.world.room(id, false);
+        }
         self.world.network.lines = Lines::CALM;
         self.world.heal();
         for id in self.ids() {

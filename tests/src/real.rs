@@ -10,6 +10,7 @@ pub mod clock;
 pub mod damage;
 pub mod dice;
 pub mod disk;
+pub mod filled;
 pub mod hints;
 pub mod hostile;
 pub mod kill;

@@ -131,6 +131,8 @@ pub struct World {
     pub(crate) strays: Strays,
     /// Nodes whose disk was tampered with: they may report damage.
     may_be_damaged: BTreeSet<NodeId>,
+    /// Nodes whose disk is nearly full.
+    short_of_room: BTreeSet<NodeId>,
 }
 
 impl World {
@@ -158,6 +160,7 @@ impl World {
             asked: BTreeMap::new(),
             strays: Strays::default(),
             may_be_damaged: BTreeSet::new(),
+            short_of_room: BTreeSet::new(),
         }
     }
 
@@ -241,8 +244,25 @@ impl World {
         }
         let addresses = self.nodes[id.0].addresses();
         self.receive(id, Event::Listening { addresses });
-        // As at the start of the daemon: the addresses are told before anything else comes in.
+        if self.is_short_of_room(id) {
+            self.receive(id, Event::Room { is_short: true });
+        }
+        // As at the start of the daemon: these are told before anything else comes in.
         self.run(id);
+    }
+
+    /// A node's disk is nearly full, or is not any more.
+    pub fn room(&mut self, id: NodeId, is_short: bool) {
+        let changed = if is_short { self.short_of_room.insert(id) } else { self.short_of_room.remove(&id) };
+        if changed {
+            self.receive(id, Event::Room { is_short });
+        }
+    }
+
+    /// Whether a node's disk is nearly full.
+    #[must_use]
+    pub fn is_short_of_room(&self, id: NodeId) -> bool {
+        self.short_of_room.contains(&id)
     }
 
     /// Puts a stopped node back from a backup, as the program does: what it held later is lost, and it begins anew with everyone.

@@ -23,6 +23,7 @@ use crate::{
         doctor::{self, Check},
         failure::{Failure, NodeRefusal},
         hygiene,
+        room::Space,
         vault_file::Key,
     },
     messages::{self, Facts},
@@ -68,7 +69,7 @@ pub struct StatusJson {
     store: StoreJson,
     rss_bytes: u64,
     process: u32,
-    /// What went wrong last with a peer that is not connected; only looked for where there are few peers.
+    /// A disk that is nearly full, or what went wrong last with a peer that is not connected; that is only looked for where there are few.
     last_problem: Option<ProblemJson>,
 }
 
@@ -107,7 +108,13 @@ async fn status(State(api): State<Api>) -> Reply<StatusJson> {
     };
     let store = node.door().store().await.ok_or(NodeRefusal::Stopping {})?;
     let few = counts.as_ref().is_some_and(|counts| (1..=PEERS_LOOKED_AT_MAX).contains(&counts.peers_paired));
-    let last_problem = if few { last_problem(&api).await? } else { None };
+    let last_problem = if Space::under(node.home()).is_some_and(Space::is_short) {
+        Some(ProblemJson::of("status-disk-short", &Facts::none(), node.clock().now().wall))
+    } else if few {
+        last_problem(&api).await?
+    } else {
+        None
+    };
     let count = |of: fn(&StatusView) -> u64| counts.as_ref().map(of);
     Ok(Json(StatusJson {
         name: counts.as_ref().map_or_else(|| node.settings().name.clone(), |counts| counts.name.clone()),

@@ -534,7 +534,7 @@ async fn doctor_looks_at_each_thing() {
     assert_eq!(status, 200);
     let checks = body["checks"].as_array().unwrap();
     let names: Vec<_> = checks.iter().map(|check| check["name"].as_str().unwrap()).collect();
-    assert_eq!(names, ["home", "vault", "store", "logs", "clock", "reachability", "peers", "memory"]);
+    assert_eq!(names, ["home", "vault", "store", "disk", "logs", "clock", "reachability", "peers", "memory"]);
     for check in checks {
         // Tests listen on this machine alone.
         let expected = check["name"] != "reachability";

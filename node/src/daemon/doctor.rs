@@ -12,7 +12,7 @@ use allod_protocol::{
     store::StoreFault,
 };
 
-use super::{hygiene, node::Node, vault_file};
+use super::{hygiene, node::Node, room::Space, vault_file};
 use crate::{
     config,
     store::home::{HomeError, confirm_private},
@@ -64,6 +64,9 @@ pub const DETAILS: &[(&str, &[&str])] = &[
     ("doctor-store-ok", &["engine", "bytes"]),
     ("doctor-store-damaged", &["detail"]),
     ("doctor-store-unreadable", &["detail"]),
+    ("doctor-disk-ok", &["free"]),
+    ("doctor-disk-short", &["free", "kept"]),
+    ("doctor-disk-unknown", &[]),
     ("doctor-logs-ok", &["entries"]),
     ("doctor-logs-gaps", &["entries", "gaps"]),
     ("doctor-logs-locked", &[]),
@@ -95,6 +98,7 @@ pub async fn examine(node: &Node) -> Vec<Check> {
         home(node.home()),
         vault(node),
         store(node).await,
+        disk(Space::under(node.home())),
         logs(node).await,
         clock(node.home(), peers.as_deref().unwrap_or_default()),
         listening(&node.listening()),
@@ -109,6 +113,7 @@ pub fn examine_offline(dir: &Path) -> Vec<Check> {
     vec![
         home(dir),
         vault_at(&vault_file::VaultFile::of(dir)),
+        disk(Space::under(dir)),
         clock(dir, &[]),
         Check::bad("node", "doctor-not-running"),
     ]
@@ -165,6 +170,17 @@ async fn store(node: &Node) -> Check {
         (Some(Err(fault)), _) => Check::bad(NAME, "doctor-store-unreadable").text("detail", fault.to_string()),
         _ => Check::bad(NAME, "doctor-store-unreadable").text("detail", "the node is stopping"),
     }
+}
+
+fn disk(space: Option<Space>) -> Check {
+    const NAME: &str = "disk";
+    const MIB: u64 = 1 << 20;
+    let Some(space) = space else { return Check::ok(NAME, "doctor-disk-unknown") };
+    let free = space.free_bytes / MIB;
+    if space.is_short() {
+        return Check::bad(NAME, "doctor-disk-short").number("free", free).number("kept", space.kept_bytes() / MIB);
+    }
+    Check::ok(NAME, "doctor-disk-ok").number("free", free)
 }
 
 async fn logs(node: &Node) -> Check {
@@ -273,6 +289,13 @@ mod tests {
         assert_eq!(clock_problem(now, now + Duration::from_secs(60)), None);
         assert_eq!(clock_problem(now, now + Duration::from_secs(600)).unwrap().id, "doctor-clock-back");
         assert_eq!(clock_problem(SystemTime::UNIX_EPOCH, now).unwrap().id, "doctor-clock-early");
+    }
+
+    #[test]
+    fn a_disk_that_is_nearly_full_is_named() {
+        let space = |free_mib: u64| Some(Space { free_bytes: free_mib << 20, whole_bytes: 1 << 40 });
+        assert_eq!(disk(space(255)).facts, [("free", Fact::Number(255)), ("kept", Fact::Number(256))]);
+        assert_eq!((disk(space(255)).ok, disk(space(256)).ok, disk(None).ok), (false, true, true));
     }
 
     #[test]

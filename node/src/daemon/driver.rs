@@ -51,7 +51,8 @@ use super::{
     clock::Clock,
     failure::{Failure, NodeRefusal},
     hygiene,
-    limits::{BATCH_EVENTS_MAX, BATCH_MAX_BYTES, ORDERS_MAX, TICKETS_MAX},
+    limits::{BATCH_EVENTS_MAX, BATCH_MAX_BYTES, ORDERS_MAX, ROOM_LOOKED_AT, TICKETS_MAX},
+    room::Room,
     vault_file::{self, VaultFile},
 };
 use crate::{api::watch::Ring, config::Settings, network::NetworkEvent};
@@ -247,6 +248,7 @@ pub struct Driver {
     pub clock: Clock,
     pub dice: Box<dyn CryptoRng + Send>,
     pub vault_file: Arc<VaultFile>,
+    pub room: Room,
 }
 
 impl Driver {
@@ -362,6 +364,7 @@ impl Running {
         }
         let mut together = Together::default();
         let mut next = Some(self.wait());
+        self.look_at_room(&mut together)?;
         let mut count = 0;
         let mut control = None;
         while let Some(input) = next {
@@ -386,6 +389,16 @@ impl Running {
         }
         self.finish(together)?;
         Ok(control)
+    }
+
+    /// The engine is told when the disk is nearly full, and when it is not any more.
+    fn look_at_room(&mut self, together: &mut Together) -> Result<(), Ended> {
+        if self.machine.is_some()
+            && let Some(is_short) = self.driver.room.news()
+        {
+            self.step(Event::Room { is_short }, together)?;
+        }
+        Ok(())
     }
 
     fn ticketed(&mut self, command: Command, told: oneshot::Sender<Told>) -> Option<Event> {
@@ -532,10 +545,11 @@ impl Running {
     }
 
     fn open(&mut self, open: Opener) -> Result<(), Ended> {
-        let Driver { store, clock, dice, bridge, .. } = &mut self.driver;
+        let Driver { store, clock, dice, bridge, room, .. } = &mut self.driver;
         let store: &dyn View = &**store;
         let (machine, first) = open(store, clock.now(), &mut **dice)?;
         bridge.begin();
+        room.begin();
         self.machine = Some(machine);
         let mut together = Together::default();
         together.add(first);
@@ -568,7 +582,8 @@ impl Running {
             if self.counted == Counted::SoFar {
                 return Input::Idle;
             }
-            let sleep = wake_in.unwrap_or(SLEEP_MAX).min(self.rest_in());
+            let look_in = if self.driver.room.is_short() { ROOM_LOOKED_AT } else { SLEEP_MAX };
+            let sleep = wake_in.unwrap_or(SLEEP_MAX).min(self.rest_in()).min(look_in);
             let Self { orders, driver, runtime, .. } = self;
             let input = runtime.block_on(async {
                 tokio::select! {
@@ -580,6 +595,9 @@ impl Running {
             if let Some(input) = input {
                 self.stir();
                 return input;
+            }
+            if self.driver.room.is_short() {
+                return Input::Idle;
             }
         }
     }

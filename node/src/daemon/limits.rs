@@ -80,6 +80,14 @@ pub const BACKUPS_MAX: usize = 1;
 pub const FILES_MIN: u64 = 64;
 /// Files that it asks for where it may have more: all callers, links and strangers at their caps, several times over. Count.
 pub const FILES_WANTED: u64 = 4_096;
+/// Of the disk, this part is kept for what the owner does: entries of others are not taken while less is free. Count.
+pub const ROOM_KEPT_SHARE: u64 = 20;
+/// At least this much is kept: what is under way when it is noticed, several times over. Bytes.
+pub const ROOM_KEPT_MIN_BYTES: u64 = 16 * 1024 * 1024;
+/// At most this much is kept: some hundred thousand entries, or the backup of a usual home. Bytes.
+pub const ROOM_KEPT_MAX_BYTES: u64 = 256 * 1024 * 1024;
+/// How soon it is noticed that there is room again, if nothing comes in.
+pub const ROOM_LOOKED_AT: Duration = Duration::from_secs(2);
 /// How often the node looks whether its home is where it was: until then callers who look for it there find another, or none.
 pub const HOME_LOOKED_AT: Duration = Duration::from_secs(2);
 /// How long a stopping node gives the network to say goodbye, and callers to read their answers.

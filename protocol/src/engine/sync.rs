@@ -164,12 +164,35 @@ impl Live {
         }
     }
 
+    /// There is room on the disk again, or none any more.
+    pub(super) fn room(&mut self, tx: &mut Tx<'_>, is_short: bool) -> Result<(), Stop> {
+        self.is_short_of_room = is_short;
+        if is_short {
+            return Ok(());
+        }
+        // In a new session the other side says all again that we do not have.
+        self.sessions.with_entries_left().into_iter().try_for_each(|session| self.drop_session(tx, session))
+    }
+
+    /// Whether entries of this peer are left alone: it could fill the disk with them, and our own side could take nothing back any more. Of
+    /// a pairing that nobody confirmed there is one at most.
+    fn leaves_entries(&self, tx: &Tx<'_>, id: RelationshipId) -> Result<bool, Stop> {
+        if !self.is_short_of_room {
+            return Ok(false);
+        }
+        Ok(Relationship::find(tx, id)?.is_some_and(|relationship| relationship.state != PeerState::Pending))
+    }
+
     /// One message of the other side: entries first, then how far it has ours, then heads.
     pub(super) fn sync(&mut self, tx: &mut Tx<'_>, session: SessionId, sync: Sync) -> Result<(), Stop> {
         let Some(known) = self.sessions.get_mut(session) else { return Ok(()) };
         let id = known.relationship;
         let mut wanted = false;
-        for entry in &sync.entries {
+        let leaves_entries = self.leaves_entries(tx, id)?;
+        if leaves_entries && let Some(known) = self.sessions.get_mut(session) {
+            known.left_entries |= !sync.entries.is_empty();
+        }
+        for entry in sync.entries.iter().filter(|_| !leaves_entries) {
             // The entry before it may have ended what was never confirmed.
             let Some(mut relationship) = Relationship::find(tx, id)? else { break };
             let received = log::receive(tx, &relationship, entry)?;

@@ -18,7 +18,7 @@ use serde_json::Value;
 use super::{
     Extent, Findings, Plan,
     api::Fault,
-    has_program, is_root,
+    filled, has_program, is_root,
     kill::{begin, spoke_of_a_panic, verified},
     oracle::Oracle,
     pairing::pair,
@@ -77,6 +77,7 @@ pub fn run(plan: &Plan) -> Findings {
         }
         if is_root() {
             findings.extend(small_disk(plan, engine));
+            findings.extend(filled::on(plan, engine));
         } else {
             plan.left_out.note(Extent::Part, format!("{engine}: the small disk takes root"));
         }

@@ -288,6 +288,9 @@ fn in_words(event: &Event) -> String {
         Event::Answered { errand, bytes } => format!("answer to {errand}, {} bytes", bytes.len()),
         Event::Failed { errand } => format!("no answer to {errand}"),
         Event::Hint { topic, .. } => format!("a hint on topic {topic}"),
+        Event::Room { is_short } => {
+            (if *is_short { "a disk that is nearly full" } else { "a disk with room" }).to_owned()
+        }
         Event::VaultReplaced => "its vault is replaced".to_owned(),
         Event::Closing => "closing".to_owned(),
     }

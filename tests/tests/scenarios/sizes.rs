@@ -1,23 +1,28 @@
-//! Sizes that do not depend on the machine: bytes on the wire, rows of a revocation, and what reading keeps at hand.
+//! Sizes that do not depend on the machine: bytes on the wire, rows of a revocation, what reading keeps at hand, and what is taken on a
+//! disk that is nearly full.
 
 use std::time::Duration;
 
 use allod_protocol::{
-    command::{Answer, Command, Mode, Outcome},
+    command::{Answer, Command, Mode, Outcome, PeerState},
     effect::Effect,
     grant::Grant,
     id::GrantId,
     limits::SELECTORS_MAX,
     path::{FieldPath, Path, Selector},
-    refusal::Refusal,
+    refusal::{Code, Refusal},
     relationship::Relationship,
     tx::Tx,
     value::Value,
 };
-use allod_tests::bench::{
-    bytes, change,
-    pair::{Pair, Who, column, grant, item, path, petname},
-    prepared,
+use allod_tests::{
+    World,
+    bench::{
+        bytes, change,
+        pair::{Pair, Who, column, grant, item, path, petname},
+        prepared,
+    },
+    story::Terms,
 };
 
 const FIELD: &str = change::FIELD;
@@ -164,4 +169,60 @@ fn a_shop_pairs_with_a_hundred_customers_in_an_hour() {
     for number in 0..100 {
         pair.meet(number);
     }
+}
+
+#[test]
+fn on_a_disk_that_is_nearly_full_entries_of_others_wait_and_the_own_do_not() {
+    let mut world = World::seeded(61);
+    let (alice, shop) = world.paired("alice", "shop");
+    world.set(alice, "contact/me/city", "Paris");
+    let given = world.grant(alice, shop, ["contact/me/city"]);
+    world.set(shop, "offer/1/price", "10");
+    let terms = Terms { lease: Some(Duration::from_secs(600)), ..Terms::default() };
+    world.grant_on(shop, alice, ["offer/1/price"], terms);
+    world.settle();
+    assert_eq!(world.text(alice, shop, "offer/1/price"), "10");
+
+    world.room(alice, true);
+    world.settle();
+    let (before, ..) = world.height_of(alice, shop);
+    for price in 11..40 {
+        world.set(shop, "offer/1/price", &price.to_string());
+        world.settle();
+    }
+    assert_eq!(world.height_of(alice, shop).0, before, "entries of another were taken");
+    // Neither side says it again and again.
+    let steps = world.steps;
+    world.run_for(Duration::from_secs(300));
+    assert!(world.steps - steps < 100, "{} steps in five minutes", world.steps - steps);
+    // The own side goes on, and is heard.
+    world.set(alice, "contact/me/city", "Lyon");
+    world.settle();
+    assert_eq!(world.text(shop, alice, "contact/me/city"), "Lyon");
+    world.revoke(alice, &given);
+    world.settle();
+    assert_eq!(world.refused(shop, alice, "contact/me/city"), Code::Revoked);
+    // What may have been taken back meanwhile is not read for longer than its lease.
+    world.run_for(Duration::from_secs(700));
+    assert_eq!(world.refused(alice, shop, "offer/1/price"), Code::LeaseOver);
+    // Whoever starts again with such a disk does not take anything either.
+    world.stop(alice);
+    world.start(alice);
+    world.run_for(Duration::from_secs(400));
+    assert_eq!(world.height_of(alice, shop).0, before);
+
+    world.room(alice, false);
+    world.settle();
+    assert_eq!(world.text(alice, shop, "offer/1/price"), "39");
+    world.verify(alice);
+    world.verify(shop);
+}
+
+#[test]
+fn one_pairs_also_with_a_disk_that_is_nearly_full() {
+    let mut world = World::seeded(62);
+    let (alice, shop) = (world.person("alice"), world.vendor("shop"));
+    world.room(alice, true);
+    world.pair(shop, alice);
+    assert_eq!(world.peer(alice, shop).state, PeerState::Paired);
 }

@@ -3,7 +3,7 @@ use std::{
     os::unix::fs::FileExt,
     sync::{
         Mutex,
-        atomic::{AtomicUsize, Ordering},
+        atomic::{AtomicU64, AtomicUsize, Ordering},
     },
 };
 
@@ -21,6 +21,7 @@ use crate::{
         bridge::Listening,
         dice,
         rig::{self, Script, opener, row_key},
+        room::Space,
     },
     network::{self, Errand, Exchange, Link, NetworkCommand},
     store::MemoryStore,
@@ -100,6 +101,8 @@ struct Rig {
     commands: mpsc::Receiver<NetworkCommand>,
     ring: Arc<Ring>,
     vault_file: Arc<VaultFile>,
+    /// Free on a disk of a terabyte.
+    free_bytes: Arc<AtomicU64>,
     _outside: tempfile::TempDir,
 }
 
@@ -116,6 +119,9 @@ impl Rig {
         let (commands_in, commands) = mpsc::channel(1_024);
         let ring = Arc::new(Ring::new("run".to_owned()));
         let vault_file = Arc::new(VaultFile::of(outside.path()));
+        let free_bytes = Arc::new(AtomicU64::new(1 << 39));
+        let free = Arc::clone(&free_bytes);
+        let look = move || Some(Space { free_bytes: free.load(Ordering::SeqCst), whole_bytes: 1 << 40 });
         let driver = Driver {
             store: Box::new(store.clone()),
             bridge: Bridge::new(commands_in, Listening::default()),
@@ -124,9 +130,21 @@ impl Rig {
             clock: Clock::start(),
             dice: Box::new(dice()),
             vault_file: Arc::clone(&vault_file),
+            room: Room::new(look),
         };
         let (door, end, _) = driver.start(Handle::current());
-        Self { store, script: Arc::default(), door, end, events, commands, ring, vault_file, _outside: outside }
+        Self {
+            store,
+            script: Arc::default(),
+            door,
+            end,
+            events,
+            commands,
+            ring,
+            vault_file,
+            free_bytes,
+            _outside: outside,
+        }
     }
 
     async fn open() -> Self {
@@ -373,6 +391,30 @@ async fn what_an_errand_of_a_former_engine_brings_is_dropped() {
     let answered: Vec<_> = rig.script.seen().into_iter().filter(|seen| seen.starts_with("Answered")).collect();
     assert_eq!(answered.len(), 1);
     assert!(answered[0].starts_with("Answered { errand: 5,"));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_engine_knows_before_anything_else_that_the_disk_is_nearly_full_and_when_it_is_not() {
+    let rig = Rig::open().await;
+    rig.free_bytes.store(1, Ordering::SeqCst);
+    rig.events.send(request(1, 4, b"hello")).await.unwrap();
+    rig.door.ask(Command::Status).await.unwrap();
+    // The two come over channels of their own, in any order.
+    assert_eq!(rig.script.seen()[0], "Room { is_short: true }");
+
+    rig.door.lock().await.unwrap();
+    rig.door.unlock(opener(&rig.script)).await.unwrap();
+    rig.door.ask(Command::Status).await.unwrap();
+    assert!(rig.script.seen().contains(&"Room { is_short: true }".to_owned()), "the next engine was not told");
+
+    // Nothing comes in any more.
+    rig.free_bytes.store(1 << 39, Ordering::SeqCst);
+    let deadline = tokio::time::Instant::now() + HUNG;
+    while rig.script.events.lock().unwrap().is_empty() {
+        assert!(tokio::time::Instant::now() < deadline, "the engine was not told that there is room");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    assert_eq!(rig.script.seen(), ["Room { is_short: false }"]);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -23,6 +23,7 @@ impl fmt::Display for Event<'_> {
             Event::Answered { errand, bytes } => write!(f, "errand {errand}: answer of {} bytes", bytes.len()),
             Event::Failed { errand } => write!(f, "errand {errand}: failed"),
             Event::Hint { topic, .. } => write!(f, "hint in topic {topic}"),
+            Event::Room { is_short } => write!(f, "room: short {is_short}"),
             Event::VaultReplaced => f.write_str("vault replaced"),
             Event::Closing => f.write_str("closing"),
         }
