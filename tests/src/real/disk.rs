@@ -273,17 +273,24 @@ fn small_disk(plan: &Plan, engine: &str) -> Findings {
     let dir = plan.dir.join(format!("small-{engine}"));
     let disk = dir.join("disk");
     fs::create_dir_all(&disk).expect("a directory can be made");
-    let mount = |options: &str| {
-        let status = Command::new("mount").args(["-t", "tmpfs", "-o", options, "tmpfs"]).arg(&disk).status();
-        status.is_ok_and(|status| status.success())
-    };
-    if !mount("size=4m,mode=0700") {
+    if !mount(&disk, "size=4m,mode=0700") {
         plan.left_out.note(Extent::Part, format!("{engine}: the small disk can't be mounted"));
         return Findings::new();
     }
-    let findings = on_small_disk(plan, engine, &disk, &|| mount("remount,size=64m,mode=0700"));
-    let _ = Command::new("umount").arg("-l").arg(&disk).status();
+    let findings = on_small_disk(plan, engine, &disk, &|| mount(&disk, "remount,size=64m,mode=0700"));
+    unmount(&disk);
     findings
+}
+
+/// Puts a disk of a fixed size there, or changes the size of the one that is. Whether it could.
+pub(super) fn mount(disk: &Path, options: &str) -> bool {
+    let status = Command::new("mount").args(["-t", "tmpfs", "-o", options, "tmpfs"]).arg(disk).status();
+    status.is_ok_and(|status| status.success())
+}
+
+/// Takes it away, whoever still uses it.
+pub(super) fn unmount(disk: &Path) {
+    let _ = Command::new("umount").arg("-l").arg(disk).status();
 }
 
 fn on_small_disk(plan: &Plan, engine: &str, disk: &Path, enlarge: &dyn Fn() -> bool) -> Findings {

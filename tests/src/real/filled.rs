@@ -3,7 +3,6 @@
 use std::{
     fs,
     path::Path,
-    process::Command,
     sync::{Mutex, PoisonError},
     thread,
     time::{Duration, Instant},
@@ -14,6 +13,7 @@ use serde_json::json;
 use super::{
     Extent, Findings, Plan,
     api::{Api, Fault},
+    disk::{mount, unmount},
     kill::{LEVEL_WITHIN, verified},
     oracle::{Oracle, read},
     pairing::pair,
@@ -35,7 +35,7 @@ pub fn on(plan: &Plan, engine: &str) -> Findings {
     let dir = plan.dir.join(format!("filled-{engine}"));
     let disk = dir.join("disk");
     fs::create_dir_all(&disk).expect("a directory can be made");
-    if !is_mounted(&disk, DISK) {
+    if !mount(&disk, DISK) {
         plan.left_out.note(Extent::Part, format!("{engine}: a disk to fill can't be mounted"));
         return Findings::new();
     }
@@ -43,13 +43,8 @@ pub fn on(plan: &Plan, engine: &str) -> Findings {
         Ok(()) => Findings::new(),
         Err(what) => vec![format!("{engine}, a disk that a peer fills: {what}")],
     };
-    let _ = Command::new("umount").arg("-l").arg(&disk).status();
+    unmount(&disk);
     findings
-}
-
-fn is_mounted(disk: &Path, options: &str) -> bool {
-    let status = Command::new("mount").args(["-t", "tmpfs", "-o", options, "tmpfs"]).arg(disk).status();
-    status.is_ok_and(|status| status.success())
 }
 
 fn filled(plan: &Plan, engine: &str, dir: &Path, disk: &Path) -> Result<(), String> {
@@ -110,7 +105,7 @@ fn filled(plan: &Plan, engine: &str, dir: &Path, disk: &Path) -> Result<(), Stri
         return Err(what.clone());
     }
 
-    if !is_mounted(disk, &format!("remount,{LARGER}")) {
+    if !mount(disk, &format!("remount,{LARGER}")) {
         return Err("the disk can't be enlarged".to_owned());
     }
     let has = |number| read(&api, &field(number), Some(&names.acceptors)).is_ok_and(|text| text == Some(value(number)));

@@ -144,29 +144,15 @@ fn of_two_heads_of_one_millisecond_the_one_that_promises_more_counts() {
     assert_eq!(world.peek(shop, alice, "contact/me/city").as_deref(), Some("Paris"));
 }
 
-/// An ask for the city, under this id.
-fn ask(id: u8) -> Body {
-    Body::Asked(Asked {
-        ask: AskId::from_bytes([id; 16]),
-        required: vec!["contact/me/city".parse().unwrap()],
-        optional: Vec::new(),
-        purpose: purpose(),
-        reason: String::new(),
-        benefit: String::new(),
-        until: None,
-        mode: allod_protocol::command::Mode::Follow,
-    })
-}
-
 #[test]
 fn two_entries_with_one_number_are_a_fork_and_both_are_kept() {
     let (mut world, alice, shop, _) = lent(203);
     let mut evil = Evil::takes_over(&mut world, alice, shop);
     let before = world.nodes[alice.0].disk.clone();
-    assert!(matches!(evil.tells(&mut world, &ask(1), None), Met::Answer(_)));
+    assert!(matches!(evil.tells(&mut world, &asks_for_the_city(1), None), Met::Answer(_)));
     assert_eq!(world.asks(shop).len(), 1);
     world.nodes[alice.0].disk = before;
-    evil.tells(&mut world, &ask(2), None);
+    evil.tells(&mut world, &asks_for_the_city(2), None);
     assert_eq!(world.peer(shop, alice).state, PeerState::Frozen);
     assert_eq!(world.rows(shop, Table::ForkProofs), 1);
     assert_eq!(world.asks(shop).len(), 1, "the second history is not acted on");
@@ -183,9 +169,9 @@ fn another_entry_under_a_number_that_was_taken_is_a_fork_also_where_no_head_says
     let (mut world, alice, shop, _) = lent(206);
     let mut evil = Evil::takes_over(&mut world, alice, shop);
     let before = world.nodes[alice.0].disk.clone();
-    assert!(matches!(evil.tells(&mut world, &ask(1), None), Met::Answer(_)));
+    assert!(matches!(evil.tells(&mut world, &asks_for_the_city(1), None), Met::Answer(_)));
     world.nodes[alice.0].disk = before;
-    let sequence = evil.writes(&mut world, &ask(2), None);
+    let sequence = evil.writes(&mut world, &asks_for_the_city(2), None);
     let mut message = evil.message(&world, evil.entries(&world, sequence..=sequence));
     message.heads.clear();
     evil.says(&mut world, &message);
